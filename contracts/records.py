@@ -1,0 +1,146 @@
+"""The records that travel through Kafka: the one source of the wire schema.
+
+Every record is JSON. Decimals are JSON strings, so no reader can turn a price into a float;
+times are UTC, RFC 3339 with milliseconds; bytes are base64.
+"""
+
+import base64
+import datetime as dt
+from decimal import Decimal
+from typing import Any, TypeVar
+
+import msgspec
+
+from contracts.decimals import Money, Price
+from contracts.errors import RecordError
+
+
+class Record(msgspec.Struct, frozen=True, kw_only=True):
+    """What every record says: where it happened, when it happened, and when we received it."""
+
+    venue: str
+    event_time: dt.datetime
+    ingest_time: dt.datetime
+
+
+class CoinQuote(Record, frozen=True, kw_only=True):
+    """One coin of one CoinMarketCap response, priced in `quote` (USD).
+
+    `event_time` is the coin's own `last_updated`; `poll_time` is the venue's clock when it
+    answered (the response's `Date` header), so `poll_time - event_time` is the age of the quote.
+    `coin` is the symbol for the best-ranked coin of the response that bears it, else `SYMBOL-cmc_id`.
+    """
+
+    poll_time: dt.datetime
+    cmc_id: int
+    coin: str
+    symbol: str
+    name: str
+    quote: str
+    price: Price
+    cmc_rank: int | None = None
+    market_cap: Money | None = None
+    volume_24h: Money | None = None
+    circulating_supply: Money | None = None
+    percent_change_24h: Price | None = None
+
+
+class MarketTicker(Record, frozen=True, kw_only=True):
+    """One Wallex market of one poll; `event_time` is the response's `Date` header.
+
+    `price` is the market's last price in `quote`, null where the venue says "-". `usdt_tmn` is the
+    last price of USDTTMN in the same response: toman for one USDT.
+    """
+
+    symbol: str
+    base: str
+    quote: str
+    price: Price | None = None
+    usdt_tmn: Price | None = None
+    bid_price: Price | None = None
+    ask_price: Price | None = None
+    volume_24h: Price | None = None
+    quote_volume_24h: Money | None = None
+
+
+class Gap(Record, frozen=True, kw_only=True):
+    """A hole in a stream, on the venue's clock: nothing was received in (`from_time`, `to_time`).
+
+    `event_time` equals `from_time`. `to_time` is null while the hole is still open; the record that
+    closes it has the same key and replaces it. `symbol` is "*" where the whole stream is missing.
+    `missed` is the number of polls that were due and were not served, null where it is unknown.
+    """
+
+    symbol: str
+    stream: str
+    from_time: dt.datetime
+    cause: str
+    recoverable: bool
+    to_time: dt.datetime | None = None
+    missed: int | None = None
+    repaired_at: dt.datetime | None = None
+
+
+class Rejected(Record, frozen=True, kw_only=True):
+    """A row of a venue's answer, or a whole answer, that is no record: kept raw, with the reason."""
+
+    stream: str
+    reason: str
+    payload: bytes
+
+
+R = TypeVar("R", bound=Record)
+
+
+def wire_time(moment: dt.datetime) -> str:
+    """Write a UTC moment as RFC 3339 with milliseconds (finer digits are cut off).
+
+    >>> wire_time(dt.datetime(2024, 3, 19, 22, 5, tzinfo=dt.UTC))
+    '2024-03-19T22:05:00.000Z'
+    """
+    if moment.tzinfo is None:
+        raise RecordError(f"expected a time with a time zone, found {moment.isoformat()}")
+    return moment.astimezone(dt.UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+
+
+def wire_text(value: object) -> str:
+    """Write one value the way keys and JSON strings carry it."""
+    return wire_time(value) if isinstance(value, dt.datetime) else str(value)
+
+
+def _wire_value(value: object) -> object:
+    if isinstance(value, dt.datetime):
+        return wire_time(value)
+    if isinstance(value, Decimal):
+        return format(value, "f")
+    if isinstance(value, bytes):
+        return base64.b64encode(value).decode("ascii")
+    return value
+
+
+def encode(record: Record) -> bytes:
+    """Encode a record as wire JSON."""
+    fields = {name: _wire_value(getattr(record, name)) for name in record.__struct_fields__}
+    return msgspec.json.encode(fields)
+
+
+def decode(payload: bytes, record_type: type[R]) -> R:
+    """Decode wire JSON into a record.
+
+    Raises:
+        RecordError: the payload is not JSON, or not a record of this type.
+    """
+    try:
+        return msgspec.json.decode(payload, type=record_type)
+    except msgspec.MsgspecError as error:
+        raise RecordError(f"expected a {record_type.__name__}, found: {error}") from error
+
+
+def fields_of(record_type: type[Record]) -> tuple[msgspec.structs.FieldInfo, ...]:
+    """List a record's fields, in wire order."""
+    return msgspec.structs.fields(record_type)
+
+
+def replace(record: R, **changes: Any) -> R:
+    """Copy a record with some fields changed."""
+    return msgspec.structs.replace(record, **changes)

@@ -1,0 +1,124 @@
+"""Settings: frozen, validated at start, and the only reader of the environment.
+
+A value is taken from the process environment, else from `.env`, else from `stack.env`, the file in which
+the embedded stack writes down its ports and keys. Names are upper case with the prefix `COINLAKE_`.
+Secrets are `SecretStr`: masked in `repr`, in logs and in error messages.
+"""
+
+import os
+from pathlib import Path
+from typing import Annotated, Literal, Self, TypeVar
+
+from pydantic import AfterValidator, Field, SecretStr, ValidationError
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+from contracts.errors import SettingsError
+
+
+def home() -> Path:
+    """Return the folder of the embedded stack: `COINLAKE_HOME`, else `.coinlake` in the working folder."""
+    return Path(os.environ.get("COINLAKE_HOME") or ".coinlake").absolute()
+
+
+def stack_env() -> Path:
+    """Return the file in which the embedded stack writes its ports and keys."""
+    return home() / "stack.env"
+
+
+def _no_trailing_slash(text: str) -> str:
+    return text.rstrip("/")
+
+
+def _known_store(text: str) -> str:
+    if not text.startswith(("s3a://", "file:///")):
+        raise ValueError("expected a URI that starts with s3a:// or file:///")
+    return text
+
+
+Url = Annotated[str, Field(pattern=r"^https?://[^/]+"), AfterValidator(_no_trailing_slash)]
+StoreUri = Annotated[str, AfterValidator(_known_store), AfterValidator(_no_trailing_slash)]
+Seconds = Annotated[float, Field(gt=0)]
+
+
+class _Group(BaseSettings):
+    model_config = SettingsConfigDict(env_prefix="COINLAKE_", frozen=True, extra="ignore", env_ignore_empty=True)
+
+    @classmethod
+    def load(cls) -> Self:
+        """Read and validate this group of settings.
+
+        Raises:
+            SettingsError: a value is missing or cannot be used; the message names each variable.
+        """
+        try:
+            return cls(_env_file=(stack_env(), Path(".env").absolute()))  # type: ignore[call-arg]
+        except ValidationError as error:
+            raise SettingsError("; ".join(_explain(cls, problem) for problem in error.errors())) from None
+
+
+def _explain(group: type[_Group], problem: object) -> str:
+    assert isinstance(problem, dict)
+    name = str(problem["loc"][0]) if problem["loc"] else "settings"
+    field = group.model_fields.get(name)
+    variable = f"COINLAKE_{name.upper()}"
+    if problem["type"] == "missing":
+        return f"{variable}: expected a value, found none"
+    secret = field is not None and "SecretStr" in str(field.annotation)
+    found = "a secret that is not shown" if secret else repr(problem["input"])
+    return f"{variable}: {problem['msg']}, found {found}"
+
+
+G = TypeVar("G", bound=_Group)
+
+
+class KafkaSettings(_Group):
+    """Where Kafka is."""
+
+    kafka_bootstrap_servers: str = "127.0.0.1:9092"
+
+
+class LakeSettings(_Group):
+    """Where the lake is, and with which key it is read and written.
+
+    `lake` holds the tables (`tables/`) and the published Parquet (`published/`); `state` holds checkpoints,
+    leases and event logs.
+    """
+
+    lake: StoreUri = "s3a://lake-house"
+    state: StoreUri = "s3a://spark"
+    s3_endpoint: Url = "http://127.0.0.1:9000"
+    s3_region: str = "us-east-1"
+    s3_access_key: SecretStr = SecretStr("")
+    s3_secret_key: SecretStr = SecretStr("")
+
+
+class IngestSettings(_Group):
+    """Which venues are polled, how often, and within which budget."""
+
+    coinmarketcap_url: Url = "https://pro-api.coinmarketcap.com"
+    coinmarketcap_api_key: SecretStr = SecretStr("")
+    coinmarketcap_api: Literal["v1", "v3"] = "v3"
+    coinmarketcap_coins: Annotated[int, Field(ge=1, le=5000)] = 100
+    coinmarketcap_credits_per_month: Annotated[int, Field(ge=1)] = 15_000
+    wallex_url: Url = "https://api.wallex.ir"
+    poll_seconds: Seconds = 60
+    request_timeout_seconds: Seconds = 10
+    drain_seconds: Seconds = 10
+    """How long a stopping generator waits for Kafka's acknowledgements."""
+    health_port: Annotated[int, Field(ge=0, le=65535)] = 0
+    """The port of /healthz and /metrics on loopback; 0 takes a free one."""
+
+
+class JobSettings(_Group):
+    """The rules of the Spark jobs that a user may change. Times are in seconds of event time."""
+
+    lateness_coin_market_cap_seconds: Seconds = 15 * 60
+    lateness_wallex_seconds: Seconds = 2 * 60
+    max_ahead_seconds: Annotated[float, Field(ge=0)] = 60
+    """A record whose event time is further ahead of its ingest time than this is rejected."""
+    join_tolerance_seconds: Annotated[int, Field(gt=0)] = 30
+    candle_minutes: Annotated[int, Field(gt=0)] = 10
+    sample_seconds: Annotated[int, Field(gt=0)] = 60
+    """How often a price sample is expected: a 10-minute candle of complete polls has 10 samples."""
+    market_cap_max_age_minutes: Annotated[int, Field(gt=0)] = 60
+    shuffle_partitions: Annotated[int, Field(gt=0)] = 1

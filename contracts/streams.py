@@ -1,0 +1,69 @@
+"""Which record travels on which topic, under which key. Adding a stream adds a line, not an `if`."""
+
+import msgspec
+
+from contracts.records import CoinQuote, Gap, MarketTicker, Record, Rejected, wire_text
+
+
+class Stream(msgspec.Struct, frozen=True, kw_only=True):
+    """One topic and what it carries.
+
+    `key` are the fields of the Kafka key, joined by ":". `identity` are the fields that make two
+    records the same event. `symbol` is the field that chooses the partition, so that all rows of
+    one symbol share one even when the key is longer.
+    """
+
+    topic: str
+    record: type[Record]
+    key: tuple[str, ...]
+    identity: tuple[str, ...]
+    symbol: str
+
+
+COIN_MARKET_CAP = Stream(
+    topic="coin_market_cap",
+    record=CoinQuote,
+    key=("cmc_id", "event_time"),
+    identity=("cmc_id", "event_time"),
+    symbol="cmc_id",
+)
+WALLEX = Stream(
+    topic="wallex",
+    record=MarketTicker,
+    key=("symbol",),
+    identity=("symbol", "event_time"),
+    symbol="symbol",
+)
+INGEST_GAPS = Stream(
+    topic="ingest_gaps",
+    record=Gap,
+    key=("venue", "symbol", "stream", "from_time"),
+    identity=("venue", "symbol", "stream", "from_time", "to_time", "repaired_at"),
+    symbol="symbol",
+)
+INGEST_REJECTED = Stream(
+    topic="ingest_rejected",
+    record=Rejected,
+    key=("venue", "stream"),
+    identity=("venue", "stream", "ingest_time", "reason", "payload"),
+    symbol="venue",
+)
+
+STREAMS: tuple[Stream, ...] = (COIN_MARKET_CAP, WALLEX, INGEST_GAPS, INGEST_REJECTED)
+
+
+def key_of(stream: Stream, record: Record) -> bytes:
+    """Build the Kafka key of a record.
+
+    >>> import datetime as dt
+    >>> noon = dt.datetime(2024, 3, 19, 12, tzinfo=dt.UTC)
+    >>> key_of(WALLEX, MarketTicker(venue="wallex", event_time=noon, ingest_time=noon,
+    ...                             symbol="BTCTMN", base="BTC", quote="TMN"))
+    b'BTCTMN'
+    """
+    return ":".join(wire_text(getattr(record, name)) for name in stream.key).encode()
+
+
+def symbol_of(stream: Stream, record: Record) -> bytes:
+    """Build the text whose murmur2 hash chooses the partition of a record."""
+    return wire_text(getattr(record, stream.symbol)).encode()
