@@ -40,7 +40,9 @@ StoreUri = Annotated[str, AfterValidator(_known_store), AfterValidator(_no_trail
 Seconds = Annotated[float, Field(gt=0)]
 
 
-class _Group(BaseSettings):
+class SettingsGroup(BaseSettings):
+    """The base of every group of settings, also of those that live in the rooms."""
+
     model_config = SettingsConfigDict(env_prefix="COINLAKE_", frozen=True, extra="ignore", env_ignore_empty=True)
 
     @classmethod
@@ -56,7 +58,7 @@ class _Group(BaseSettings):
             raise SettingsError("; ".join(_explain(cls, problem) for problem in error.errors())) from None
 
 
-def _explain(group: type[_Group], problem: object) -> str:
+def _explain(group: type[SettingsGroup], problem: object) -> str:
     assert isinstance(problem, dict)
     name = str(problem["loc"][0]) if problem["loc"] else "settings"
     field = group.model_fields.get(name)
@@ -68,16 +70,16 @@ def _explain(group: type[_Group], problem: object) -> str:
     return f"{variable}: {problem['msg']}, found {found}"
 
 
-G = TypeVar("G", bound=_Group)
+G = TypeVar("G", bound=SettingsGroup)
 
 
-class KafkaSettings(_Group):
+class KafkaSettings(SettingsGroup):
     """Where Kafka is."""
 
     kafka_bootstrap_servers: str = "127.0.0.1:9092"
 
 
-class LakeSettings(_Group):
+class LakeSettings(SettingsGroup):
     """Where the lake is, and with which key it is read and written.
 
     `lake` holds the tables (`tables/`) and the published Parquet (`published/`); `state` holds checkpoints,
@@ -92,7 +94,7 @@ class LakeSettings(_Group):
     s3_secret_key: SecretStr = SecretStr("")
 
 
-class IngestSettings(_Group):
+class IngestSettings(SettingsGroup):
     """Which venues are polled, how often, and within which budget."""
 
     coinmarketcap_url: Url = "https://pro-api.coinmarketcap.com"
@@ -109,7 +111,7 @@ class IngestSettings(_Group):
     """The port of /healthz and /metrics on loopback; 0 takes a free one."""
 
 
-class JobSettings(_Group):
+class JobSettings(SettingsGroup):
     """The rules of the Spark jobs that a user may change. Times are in seconds of event time."""
 
     lateness_coin_market_cap_seconds: Seconds = 15 * 60

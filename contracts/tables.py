@@ -1,0 +1,227 @@
+"""The tables of the lake as data: name, layer, columns, identity.
+
+Paths, query names and transaction ids derive from the table; nobody types them. Every table is a
+Delta table partitioned by `date` (UTC) alone: partitioned by coin and date too, one run made twenty
+times the objects.
+"""
+
+from enum import StrEnum
+
+import msgspec
+from pyspark.sql.types import (
+    BinaryType,
+    BooleanType,
+    DateType,
+    IntegerType,
+    LongType,
+    StringType,
+    StructField,
+    StructType,
+    TimestampType,
+)
+
+from contracts.records import fields_of
+from contracts.spark_schema import MONEY, PRICE, struct_type
+from contracts.streams import COIN_MARKET_CAP, INGEST_GAPS, WALLEX, Stream
+
+
+class Layer(StrEnum):
+    """bronze: as received. silver: typed, deduplicated, joined. gold: what people read."""
+
+    BRONZE = "bronze"
+    SILVER = "silver"
+    GOLD = "gold"
+
+
+class Table(msgspec.Struct, frozen=True, kw_only=True):
+    """One Delta table.
+
+    `identity` are the columns that no two rows share. `event_columns` are what the data says, as opposed to
+    when and how we received it: two runs over the same topics agree on them. `published_by` are the folders of the
+    published Parquet, empty where the table is not published.
+    """
+
+    name: str
+    layer: Layer
+    schema: StructType
+    identity: tuple[str, ...]
+    event_columns: tuple[str, ...]
+    published_by: tuple[str, ...] = ()
+
+    @property
+    def path(self) -> str:
+        """The table's place below the lake's `tables/`."""
+        return f"tables/{self.layer}/{self.name}"
+
+    @property
+    def published_path(self) -> str:
+        """The published Parquet's place below the lake."""
+        return f"published/{self.name}"
+
+
+class Landing(msgspec.Struct, frozen=True, kw_only=True):
+    """A stream and the bronze table it lands in."""
+
+    stream: Stream
+    table: Table
+
+
+def _column(name: str, kind: object, *, nullable: bool = True) -> StructField:
+    return StructField(name, kind, nullable)  # type: ignore[arg-type]
+
+
+KAFKA_COLUMNS = (
+    _column("kafka_topic", StringType(), nullable=False),
+    _column("kafka_partition", IntegerType(), nullable=False),
+    _column("kafka_offset", LongType(), nullable=False),
+    _column("kafka_time", TimestampType(), nullable=False),
+)
+REPEAT = _column("repeat", BooleanType(), nullable=False)
+"""True where an earlier offset already said the same event (a cached answer, a restart)."""
+
+DATE = _column("date", DateType(), nullable=False)
+"""The UTC date of the row's event time: the partition column of every table."""
+
+
+RECEIPT_COLUMNS = frozenset({"ingest_time", "poll_time"})
+"""Columns that say when a record was fetched: a cached answer repeats everything else."""
+
+
+def _landing(stream: Stream) -> Landing:
+    columns = [*struct_type(stream.record).fields, *KAFKA_COLUMNS, REPEAT, DATE]
+    table = Table(
+        name=stream.topic,
+        layer=Layer.BRONZE,
+        schema=StructType(columns),
+        identity=("kafka_topic", "kafka_partition", "kafka_offset"),
+        event_columns=tuple(field.name for field in fields_of(stream.record) if field.name not in RECEIPT_COLUMNS),
+    )
+    return Landing(stream=stream, table=table)
+
+
+LAND_COIN_MARKET_CAP = _landing(COIN_MARKET_CAP)
+LAND_WALLEX = _landing(WALLEX)
+LAND_INGEST_GAPS = _landing(INGEST_GAPS)
+LANDINGS: tuple[Landing, ...] = (LAND_COIN_MARKET_CAP, LAND_WALLEX, LAND_INGEST_GAPS)
+
+BRONZE_COIN_MARKET_CAP = LAND_COIN_MARKET_CAP.table
+BRONZE_WALLEX = LAND_WALLEX.table
+BRONZE_INGEST_GAPS = LAND_INGEST_GAPS.table
+
+REJECTED = Table(
+    name="rejected",
+    layer=Layer.BRONZE,
+    schema=StructType(
+        [
+            _column("stage", StringType(), nullable=False),
+            _column("venue", StringType()),
+            _column("stream", StringType()),
+            _column("reason", StringType(), nullable=False),
+            _column("payload", BinaryType()),
+            *KAFKA_COLUMNS,
+            DATE,
+        ]
+    ),
+    identity=("kafka_topic", "kafka_partition", "kafka_offset"),
+    event_columns=("stage", "venue", "stream", "reason", "payload", "kafka_topic", "kafka_partition", "kafka_offset"),
+)
+"""What is no record, raw and with its reason. `stage` says who refused it: `ingest` (a row of a venue's answer)
+or `landing` (a Kafka message). `date` is the UTC date of the broker's time."""
+
+MARKET_SNAPSHOTS = Table(
+    name="market_snapshots",
+    layer=Layer.SILVER,
+    schema=StructType(
+        [
+            _column("coin", StringType(), nullable=False),
+            _column("event_time", TimestampType(), nullable=False),
+            _column("market", StringType(), nullable=False),
+            _column("market_quote", StringType(), nullable=False),
+            _column("ticker_time", TimestampType(), nullable=False),
+            _column("cmc_id", LongType(), nullable=False),
+            _column("price_usd", PRICE, nullable=False),
+            _column("market_cap", MONEY),
+            _column("price", PRICE, nullable=False),
+            _column("usdt_tmn", PRICE),
+            _column("base_tmn", PRICE),
+            _column("price_tmn", PRICE),
+            _column("premium", PRICE),
+            _column("quote_offset", LongType(), nullable=False),
+            _column("ticker_offset", LongType(), nullable=False),
+            DATE,
+        ]
+    ),
+    identity=("coin", "event_time", "market"),
+    event_columns=(
+        *("coin", "event_time", "market", "market_quote", "ticker_time", "cmc_id", "price_usd", "market_cap"),
+        *("price", "usdt_tmn", "base_tmn", "price_tmn", "premium", "date"),
+    ),
+    published_by=("coin", "date"),
+)
+
+CANDLES = Table(
+    name="candles",
+    layer=Layer.GOLD,
+    schema=StructType(
+        [
+            _column("venue", StringType(), nullable=False),
+            _column("coin", StringType(), nullable=False),
+            _column("quote", StringType(), nullable=False),
+            _column("interval", StringType(), nullable=False),
+            _column("open_time", TimestampType(), nullable=False),
+            _column("close_time", TimestampType(), nullable=False),
+            _column("open", PRICE, nullable=False),
+            _column("high", PRICE, nullable=False),
+            _column("low", PRICE, nullable=False),
+            _column("close", PRICE, nullable=False),
+            _column("average", PRICE),
+            _column("volume", PRICE),
+            _column("quote_volume", MONEY),
+            _column("vwap", PRICE),
+            _column("trades", LongType()),
+            _column("samples", LongType(), nullable=False),
+            _column("expected", LongType(), nullable=False),
+            _column("complete", BooleanType(), nullable=False),
+            DATE,
+        ]
+    ),
+    identity=("venue", "coin", "quote", "interval", "open_time"),
+    event_columns=(
+        *("venue", "coin", "quote", "interval", "open_time", "close_time", "open", "high", "low", "close"),
+        *("average", "volume", "quote_volume", "vwap", "trades", "samples", "expected", "complete", "date"),
+    ),
+    published_by=("coin", "date"),
+)
+
+MARKET_CAP = Table(
+    name="market_cap",
+    layer=Layer.GOLD,
+    schema=StructType(
+        [
+            _column("open_time", TimestampType(), nullable=False),
+            _column("close_time", TimestampType(), nullable=False),
+            _column("interval", StringType(), nullable=False),
+            _column("market_cap", MONEY, nullable=False),
+            _column("coins", LongType(), nullable=False),
+            _column("oldest_age_seconds", LongType(), nullable=False),
+            _column("largest_coin", StringType(), nullable=False),
+            _column("dominance", PRICE),
+            DATE,
+        ]
+    ),
+    identity=("interval", "open_time"),
+    event_columns=(
+        *("open_time", "close_time", "interval", "market_cap", "coins"),
+        *("oldest_age_seconds", "largest_coin", "dominance", "date"),
+    ),
+    published_by=("date",),
+)
+
+TABLES: tuple[Table, ...] = (
+    *(landing.table for landing in LANDINGS),
+    REJECTED,
+    MARKET_SNAPSHOTS,
+    CANDLES,
+    MARKET_CAP,
+)
+PUBLISHED: tuple[Table, ...] = tuple(table for table in TABLES if table.published_by)
