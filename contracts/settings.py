@@ -53,7 +53,7 @@ class SettingsGroup(BaseSettings):
             SettingsError: a value is missing or cannot be used; the message names each variable.
         """
         try:
-            return cls(_env_file=(stack_env(), Path(".env").absolute()))  # type: ignore[call-arg]
+            return cls(_env_file=(stack_env(), Path(".env").absolute()))
         except ValidationError as error:
             raise SettingsError("; ".join(_explain(cls, problem) for problem in error.errors())) from None
 

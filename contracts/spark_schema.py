@@ -57,5 +57,3 @@ def _data_type(info: msgspec.inspect.Type) -> DataType:
         msgspec.inspect.DecimalType: Decimal,
     }[type(info)]
     return _PLAIN[python_type]
-
-

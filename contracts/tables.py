@@ -201,7 +201,7 @@ MARKET_CAP = Table(
             _column("open_time", TimestampType(), nullable=False),
             _column("close_time", TimestampType(), nullable=False),
             _column("interval", StringType(), nullable=False),
-            _column("market_cap", MONEY, nullable=False),
+            _column("market_cap", MONEY),
             _column("coins", LongType(), nullable=False),
             _column("oldest_age_seconds", LongType(), nullable=False),
             _column("largest_coin", StringType(), nullable=False),

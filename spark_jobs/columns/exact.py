@@ -45,7 +45,9 @@ def divide(numerator: Column, denominator: Column) -> Column:
     for places in (6, 12, 18):
         rest = F.try_multiply(F.try_mod(rest, divisor), _literal(10**6, "decimal(7,0)")).try_cast(_UNITS)
         digits = _whole_times(rest, divisor).try_cast("decimal(6,0)")
-        quotient = (quotient + digits * _literal(Decimal(1).scaleb(-places), f"decimal({places},{places})")).try_cast(_TERM)
+        quotient = (quotient + digits * _literal(Decimal(1).scaleb(-places), f"decimal({places},{places})")).try_cast(
+            _TERM
+        )
     left_over = F.try_mod(rest, divisor)
     carry = F.when(left_over >= divisor - left_over, _literal(Decimal(1).scaleb(-18), _TERM)).otherwise(
         _literal(0, _TERM)

@@ -1,0 +1,1 @@
+"""Kafka -> lake: spark-submit targets whose `plan()` reads as sentences, pure transforms, thin edges."""

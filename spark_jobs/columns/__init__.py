@@ -1,0 +1,1 @@
+"""Column -> Column: rules about one row."""

@@ -1,0 +1,45 @@
+"""From wire text to typed columns, and the reason where that is not possible."""
+
+import pyspark.sql.functions as F
+from pyspark.sql import Column
+from pyspark.sql.types import BinaryType, DataType, DecimalType, StringType, StructField, TimestampType
+
+_SHOWN = 60
+"""How many characters of a value that cannot be used a reason shows."""
+
+
+def typed(text: Column, kind: DataType) -> Column:
+    """Turn wire text into a value of this type; null where it is none. Decimals round half up to their scale."""
+    if isinstance(kind, StringType):
+        return text
+    if isinstance(kind, TimestampType):
+        return F.try_to_timestamp(text, F.lit("yyyy-MM-dd'T'HH:mm:ss.SSSX"))
+    if isinstance(kind, BinaryType):
+        return F.try_to_binary(text, F.lit("base64"))
+    return text.try_cast(kind)
+
+
+def problem(text: Column, field: StructField) -> Column:
+    """Say why wire text is no value of this field, null where it is one.
+
+    A missing value is a problem only where the field must not be null.
+    """
+    unusable = F.when(
+        text.isNotNull() & typed(text, field.dataType).isNull(),
+        F.concat(F.lit(f"{field.name}: expected {_expected(field.dataType)}, found "), F.left(text, F.lit(_SHOWN))),
+    )
+    if field.nullable:
+        return unusable
+    return F.when(text.isNull(), F.lit(f"{field.name}: expected a value, found none")).otherwise(unusable)
+
+
+def _expected(kind: DataType) -> str:
+    if isinstance(kind, DecimalType):
+        return f"a number with at most {kind.precision - kind.scale} digits before the point"
+    return {
+        "string": "text",
+        "timestamp": "a UTC time such as 2024-03-19T22:05:00.000Z",
+        "bigint": "a whole number",
+        "boolean": "true or false",
+        "binary": "base64",
+    }[kind.simpleString()]

@@ -1,0 +1,200 @@
+"""Reading and writing the Delta tables: the only place that knows their paths and how a write is made idempotent."""
+
+import datetime as dt
+from collections.abc import Callable, Mapping
+
+import msgspec
+import pyarrow as pa
+import pyarrow.compute as pc
+from deltalake import DeltaTable, Schema
+from deltalake.exceptions import DeltaError
+from pyspark.sql import DataFrame, DataFrameWriter, SparkSession
+from pyspark.sql.streaming.query import StreamingQuery
+
+from contracts.errors import JobError, StoreError
+from contracts.settings import LakeSettings
+from contracts.tables import Table
+from spark_jobs.edges.lease import Lease
+from spark_jobs.edges.progress import Outcome, Progress
+
+MAX_FILES_PER_BATCH = 1000
+
+EachBatch = Callable[[DataFrame, int], Outcome]
+"""Writes one micro-batch, given its rows and its number, and says what it wrote."""
+
+
+class Transaction(msgspec.Struct, frozen=True):
+    """One micro-batch of one query, which names every write that it makes.
+
+    Delta keeps the newest version per `app_id` and skips a write whose version it has seen, so a batch
+    that is run again after a crash changes nothing.
+    """
+
+    app_id: str
+    version: int
+
+
+class Lake:
+    """The tables of one lake, written under one lease."""
+
+    def __init__(self, spark: SparkSession, settings: LakeSettings, lease: Lease, progress: Progress) -> None:
+        self._spark = spark
+        self._settings = settings
+        self._lease = lease
+        self._progress = progress
+
+    def uri(self, table: Table) -> str:
+        """Return where a table is."""
+        return f"{self._settings.lake}/{table.path}"
+
+    def ensure(self, table: Table, properties: Mapping[str, str] | None = None) -> Mapping[str, str]:
+        """Create a table unless it exists; return its properties. New tables get these properties."""
+        found = self.delta(table)
+        if found is None:
+            DeltaTable.create(
+                self.uri(table),
+                Schema.from_json(table.schema.json()),
+                partition_by=["date"],
+                configuration=dict(properties or {}),
+                storage_options=storage_options(self._settings),
+                raise_if_key_not_exists=False,
+                mode="ignore",
+            )
+            found = self.delta(table)
+            assert found is not None
+        return found.metadata().configuration
+
+    def delta(self, table: Table, version: int | None = None) -> DeltaTable | None:
+        """Open a table's log without Spark; None where there is no table or its log no longer has that version.
+
+        Raises:
+            StoreError: the object store refuses or does not answer.
+        """
+        try:
+            return DeltaTable(self.uri(table), version=version, storage_options=storage_options(self._settings))
+        except DeltaError:
+            return None
+        except OSError as error:
+            raise StoreError(f"cannot read table {table.name}: {str(error).splitlines()[0]}") from error
+
+    def is_empty(self, table: Table) -> bool:
+        """Say whether a table has no file."""
+        found = self.delta(table)
+        return found is None or not found.file_uris()
+
+    def has_first_version(self, table: Table) -> bool:
+        """Say whether a table's log still begins at version 0 (Delta drops old entries after its retention)."""
+        return self.delta(table, version=0) is not None
+
+    def read(self, table: Table) -> DataFrame:
+        """Read the newest version of a table."""
+        return self._spark.read.format("delta").load(self.uri(table))
+
+    def read_stream(self, table: Table, **options: str | int) -> DataFrame:
+        """Read a table's appended rows as a stream.
+
+        A change that is no append (a rebuild, an OPTIMIZE) is skipped: what depends on it is rebuilt with it.
+        """
+        reader = self._spark.readStream.format("delta").option("skipChangeCommits", "true")
+        return reader.option("maxFilesPerTrigger", MAX_FILES_PER_BATCH).options(**options).load(self.uri(table))
+
+    def append(self, rows: DataFrame, table: Table, transaction: Transaction) -> int:
+        """Append rows once, however often the batch is run; return how many there were."""
+        return self._write(rows, table, transaction, lambda writer: writer.mode("append"))
+
+    def replace(self, rows: DataFrame, table: Table, where: str, transaction: Transaction | None = None) -> int:
+        """Replace the rows that satisfy `where` by these, in one Delta transaction; return how many there are now.
+
+        Every new row must satisfy `where` too.
+        """
+        return self._write(
+            rows, table, transaction, lambda writer: writer.mode("overwrite").option("replaceWhere", where)
+        )
+
+    def _write(
+        self,
+        rows: DataFrame,
+        table: Table,
+        transaction: Transaction | None,
+        mode: Callable[[DataFrameWriter], DataFrameWriter],
+    ) -> int:
+        self._lease.check()
+        writer = rows.select(*table.schema.names).write.format("delta")
+        if transaction is not None:
+            if self._has_seen(table, transaction):
+                return 0
+            writer = writer.option("txnAppId", transaction.app_id).option("txnVersion", transaction.version)
+        mode(writer).save(self.uri(table))
+        return self._rows_of_newest_commit(table)
+
+    def _has_seen(self, table: Table, transaction: Transaction) -> bool:
+        """Say whether this batch was committed before: then even computing its rows is for nothing."""
+        found = self.delta(table)
+        version = found.transaction_version(transaction.app_id) if found else None
+        return version is not None and version >= transaction.version
+
+    def _rows_of_newest_commit(self, table: Table) -> int:
+        found = self.delta(table)
+        (newest,) = found.history(1) if found else [{}]
+        return int(newest.get("operationMetrics", {}).get("numOutputRows", 0))
+
+    def run(self, name: str, stream: DataFrame, each_batch: EachBatch) -> StreamingQuery:
+        """Start a query that hands every micro-batch to `each_batch` and stops when all that is there has been read.
+
+        Name, checkpoint and transaction ids derive from `name`.
+        """
+
+        def write(batch: DataFrame, number: int) -> None:
+            self._lease.check()
+            self._progress.note(name, number, each_batch(batch, number))
+
+        return (
+            stream.writeStream.queryName(name)
+            .option("checkpointLocation", f"{self._settings.state}/checkpoints/{name}")
+            .trigger(availableNow=True)
+            .foreachBatch(write)
+            .start()
+        )
+
+
+def transaction_of(batch: DataFrame, number: int, table: Table) -> Transaction:
+    """Name the write of this micro-batch to a table: the table, the query's id from its checkpoint, the batch id.
+
+    A query that starts from a fresh checkpoint has a new id, so its batch 0 is not taken for the old one.
+    """
+    query_id = batch.sparkSession.sparkContext.getLocalProperty("sql.streaming.queryId")
+    if not query_id:
+        raise JobError(f"expected a streaming query to write table {table.name}, found none")
+    return Transaction(app_id=f"{table.name}:{query_id}", version=number)
+
+
+def storage_options(settings: LakeSettings) -> dict[str, str]:
+    """Give delta-rs what it needs to reach the lake."""
+    if settings.lake.startswith("file:"):
+        return {}
+    return {
+        "AWS_ENDPOINT_URL": settings.s3_endpoint,
+        "AWS_REGION": settings.s3_region,
+        "AWS_ACCESS_KEY_ID": settings.s3_access_key.get_secret_value(),
+        "AWS_SECRET_ACCESS_KEY": settings.s3_secret_key.get_secret_value(),
+        "AWS_ALLOW_HTTP": "true",
+        "AWS_VIRTUAL_HOSTED_STYLE_REQUEST": "false",
+        "conditional_put": "etag",
+    }
+
+
+def newest_event_time(table: DeltaTable | None) -> dt.datetime | None:
+    """Return the newest event time of a table, from its files' statistics; None where it is empty."""
+    if table is None:
+        return None
+    return pc.max(pa.table(table.get_add_actions(flatten=True))["max.event_time"]).as_py()
+
+
+def next_offsets(table: DeltaTable | None, topic: str) -> dict[int, int]:
+    """Return, for each partition of a topic that was landed in a table, the offset after the highest one."""
+    if table is None:
+        return {}
+    columns = ["kafka_partition", "kafka_offset"]
+    landed = table.to_pyarrow_table(columns=columns, filters=[("kafka_topic", "=", topic)])
+    highest = landed.group_by("kafka_partition").aggregate([("kafka_offset", "max")]).to_pylist()
+    return {row["kafka_partition"]: row["kafka_offset_max"] + 1 for row in highest}

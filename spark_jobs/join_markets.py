@@ -1,0 +1,119 @@
+"""Join coin quotes with market tickers on event time: one row per (coin, quote event time, Wallex market)."""
+
+import datetime as dt
+from collections.abc import Sequence
+
+import pyspark.sql.functions as F
+from pyspark.sql import DataFrame
+from pyspark.sql.streaming.query import StreamingQuery
+
+from contracts.records import wire_time
+from contracts.settings import JobSettings
+from contracts.tables import BRONZE_COIN_MARKET_CAP, BRONZE_WALLEX, MARKET_SNAPSHOTS
+from spark_jobs.context import Context
+from spark_jobs.edges.checkpoints import Checkpoint
+from spark_jobs.edges.lake import Lake, newest_event_time, transaction_of
+from spark_jobs.edges.progress import Outcome
+from spark_jobs.transforms.market_join import (
+    fresh_quotes,
+    fresh_tickers,
+    nearest_ticker,
+    pair_within,
+    price_in_toman,
+)
+from spark_jobs.transforms.spans import EVER, Span, widened, within
+
+FILLED = "filled-before"
+"""The note in a checkpoint that says up to which event time the table was filled in batch before its stream began."""
+
+
+def plan(quotes: DataFrame, tickers: DataFrame, rules: JobSettings) -> DataFrame:
+    """Join two bronze tables, as streams or in batch (which ignores the watermarks and also gives what is still open)."""
+    dated_quotes = fresh_quotes(quotes).withWatermark("event_time", f"{rules.lateness_coin_market_cap_seconds} seconds")
+    dated_tickers = fresh_tickers(tickers).withWatermark("ticker_time", f"{rules.lateness_wallex_seconds} seconds")
+    return (
+        pair_within(dated_quotes, dated_tickers, rules.join_tolerance_seconds)
+        .transform(nearest_ticker)
+        .transform(price_in_toman)
+    )
+
+
+def start(context: Context) -> StreamingQuery:
+    """Start the stream join from its checkpoint.
+
+    Without a checkpoint, and with an empty table, it reads bronze from its first version. Where the table has rows
+    or bronze's first version is gone, the table is filled in batch up to where a stream would be, and the stream takes
+    over from there: it reads the rows that are still open and all that come after.
+    """
+    lake, rules = context.lake, context.rules
+    lake.ensure(MARKET_SNAPSHOTS)
+    checkpoint = Checkpoint(context.state, MARKET_SNAPSHOTS)
+    fresh = not checkpoint.exists() and checkpoint.note(FILLED) is None
+    if fresh and not _can_stream_from_the_start(lake):
+        before = closed_before(context)
+        if before is not None:
+            spans = [Span(EVER.start, before)]
+            lake.replace(compute(context, spans), MARKET_SNAPSHOTS, within("event_time", [EVER]))
+            checkpoint.leave_note(FILLED, wire_time(before).encode())
+    quotes, tickers = _bronze_streams(context, checkpoint.note(FILLED))
+
+    def write(batch: DataFrame, number: int) -> Outcome:
+        return Outcome(lake.append(batch, MARKET_SNAPSHOTS, transaction_of(batch, number, MARKET_SNAPSHOTS)))
+
+    return lake.run(MARKET_SNAPSHOTS.name, plan(quotes, tickers, rules), write)
+
+
+def _can_stream_from_the_start(lake: Lake) -> bool:
+    inputs = (BRONZE_COIN_MARKET_CAP, BRONZE_WALLEX)
+    return lake.is_empty(MARKET_SNAPSHOTS) and all(lake.has_first_version(table) for table in inputs)
+
+
+def _bronze_streams(context: Context, filled: bytes | None) -> tuple[DataFrame, DataFrame]:
+    """Read the inputs, either from bronze's first version or only what a filled table still lacks.
+
+    From the first version, commits are read in the order in which they were landed; a snapshot is not.
+    """
+    inputs = (BRONZE_COIN_MARKET_CAP, BRONZE_WALLEX)
+    if filled is None:
+        quotes, tickers = (context.lake.read_stream(table, startingVersion=0) for table in inputs)
+        return quotes, tickers
+    before = dt.datetime.fromisoformat(filled.decode())
+    quotes, tickers = (context.lake.read_stream(table) for table in inputs)
+    tolerance = dt.timedelta(seconds=context.rules.join_tolerance_seconds)
+    return quotes.where(F.col("event_time") >= before), tickers.where(F.col("event_time") >= before - tolerance)
+
+
+def closed_before(context: Context) -> dt.datetime | None:
+    """Return the event time before which the stream has given, or would have given, all its rows; None for no time.
+
+    Spark gives a joined group out when its quote's time is below the watermark less the join's tolerance. The watermark
+    is that of the newest finished batch; without a checkpoint, what bronze would make it: the least, over the inputs, of
+    their newest event time less their lateness.
+    """
+    rules = context.rules
+    watermark_ms = Checkpoint(context.state, MARKET_SNAPSHOTS).committed_watermark_ms()
+    if watermark_ms is not None:
+        watermark = dt.datetime.fromtimestamp(watermark_ms / 1000, dt.UTC)
+    else:
+        newest_quote = newest_event_time(context.lake.delta(BRONZE_COIN_MARKET_CAP))
+        newest_ticker = newest_event_time(context.lake.delta(BRONZE_WALLEX))
+        if newest_quote is None or newest_ticker is None:
+            return None
+        watermark = min(
+            newest_quote - dt.timedelta(seconds=rules.lateness_coin_market_cap_seconds),
+            newest_ticker - dt.timedelta(seconds=rules.lateness_wallex_seconds),
+        )
+    return watermark - dt.timedelta(seconds=rules.join_tolerance_seconds)
+
+
+def compute(context: Context, spans: Sequence[Span]) -> DataFrame:
+    """Join the quotes of these stretches in batch, from everything that bronze holds: the plan of the stream."""
+    tolerance = dt.timedelta(seconds=context.rules.join_tolerance_seconds)
+    quotes = context.lake.read(BRONZE_COIN_MARKET_CAP).where(within("event_time", spans))
+    tickers = context.lake.read(BRONZE_WALLEX).where(within("event_time", widened(spans, tolerance, tolerance * 2)))
+    return plan(quotes, tickers, context.rules)
+
+
+def replace(context: Context, rows: DataFrame, spans: Sequence[Span]) -> None:
+    """Put these rows in the place of all whose quotes lie in the spans."""
+    context.lake.replace(rows, MARKET_SNAPSHOTS, within("event_time", spans))

@@ -1,0 +1,105 @@
+"""Land topics in bronze: every message once, typed, or refused with its reason and its raw bytes."""
+
+import pyspark.sql.functions as F
+from pyspark.sql import DataFrame
+from pyspark.sql.streaming.query import StreamingQuery
+
+from contracts.errors import TopicError
+from contracts.settings import JobSettings
+from contracts.spark_schema import struct_type
+from contracts.streams import COIN_MARKET_CAP, INGEST_REJECTED, WALLEX, Stream
+from contracts.tables import LANDINGS, REJECTED, Landing, Table
+from spark_jobs.context import Context
+from spark_jobs.edges.checkpoints import Checkpoint
+from spark_jobs.edges.kafka import TopicFacts, describe_topics, read_topic
+from spark_jobs.edges.lake import newest_event_time, next_offsets, transaction_of
+from spark_jobs.edges.progress import Outcome
+from spark_jobs.transforms.parse import (
+    good_rows,
+    name_kafka_columns,
+    parse_records,
+    refused_rows,
+    rejected_at_ingest,
+)
+from spark_jobs.transforms.repeats import late, mark_repeats, without
+
+TOPIC_ID = "coinlake.topic_id"
+"""The table property that says which topic a bronze table was landed from."""
+
+
+def plan(messages: DataFrame, stream: Stream, max_ahead_seconds: float) -> DataFrame:
+    """Parse the messages of one topic into typed rows, each with the reason why it is none."""
+    return messages.transform(name_kafka_columns).transform(
+        parse_records, struct_type(stream.record), max_ahead_seconds
+    )
+
+
+def start(context: Context) -> list[StreamingQuery]:
+    """Start landing every topic, side by side.
+
+    Raises:
+        BrokerError: no broker answers.
+        TopicError: a topic is missing, or is not the one that its bronze table was landed from.
+    """
+    facts = describe_topics(context.kafka, [*(landing.stream.topic for landing in LANDINGS), INGEST_REJECTED.topic])
+    rejected = _land_rejected(context, facts[INGEST_REJECTED.topic])
+    return [rejected, *(_land(context, landing, facts[landing.stream.topic]) for landing in LANDINGS)]
+
+
+def lateness_of(stream: Stream, rules: JobSettings) -> float:
+    """Return the lateness of a stream in seconds; infinite where nothing waits for it."""
+    seconds = {
+        COIN_MARKET_CAP.topic: rules.lateness_coin_market_cap_seconds,
+        WALLEX.topic: rules.lateness_wallex_seconds,
+    }
+    return seconds.get(stream.topic, float("inf"))
+
+
+def _land(context: Context, landing: Landing, topic: TopicFacts) -> StreamingQuery:
+    stream, table, lake = landing.stream, landing.table, context.lake
+
+    def land(batch: DataFrame, number: int) -> Outcome:
+        parsed = plan(batch, stream, context.rules.max_ahead_seconds).persist()
+        # Refused rows first: a fresh checkpoint starts after bronze's highest offset, so that one must be written last.
+        refused = refused_rows(parsed)
+        rejected = refused.count()
+        if rejected:
+            unseen = without(refused, lake.read(REJECTED), REJECTED.identity)
+            lake.append(unseen, REJECTED, transaction_of(batch, number, REJECTED))
+        good = good_rows(parsed, struct_type(stream.record).names)
+        newest = newest_event_time(lake.delta(table))
+        dates = [row["date"] for row in good.select("date").distinct().collect()]
+        landed = lake.read(table).where(F.col("date").isin(dates))
+        rows = mark_repeats(good, landed, stream.identity).persist()
+        too_late = rows.where(late(newest, lateness_of(stream, context.rules))).count()
+        written = lake.append(rows, table, transaction_of(batch, number, table))
+        rows.unpersist()
+        parsed.unpersist()
+        return Outcome(rows_out=written, late=too_late, rejected=rejected)
+
+    return lake.run(table.name, _read(context, stream, topic, table), land)
+
+
+def _land_rejected(context: Context, topic: TopicFacts) -> StreamingQuery:
+    """Land what ingest refused, in the table where landing puts what it refuses itself."""
+
+    def land(batch: DataFrame, number: int) -> Outcome:
+        parsed = plan(batch, INGEST_REJECTED, context.rules.max_ahead_seconds)
+        good = rejected_at_ingest(good_rows(parsed, struct_type(INGEST_REJECTED.record).names))
+        rows = good.unionByName(refused_rows(parsed))
+        return Outcome(context.lake.append(rows, REJECTED, transaction_of(batch, number, REJECTED)))
+
+    return context.lake.run(REJECTED.name, _read(context, INGEST_REJECTED, topic, REJECTED), land)
+
+
+def _read(context: Context, stream: Stream, topic: TopicFacts, table: Table) -> DataFrame:
+    """Read a topic from its checkpoint; without one, from after what the table already holds."""
+    landed_from = context.lake.ensure(table, {TOPIC_ID: topic.id}).get(TOPIC_ID, topic.id)
+    if landed_from != topic.id:
+        raise TopicError(
+            f"topic {stream.topic} was deleted and made again: table {table.name} was landed from topic id"
+            f" {landed_from}, found {topic.id}, whose offsets mean other messages"
+        )
+    fresh = not Checkpoint(context.state, table).exists()
+    known = next_offsets(context.lake.delta(table), stream.topic) if fresh else {}
+    return read_topic(context.spark, context.kafka, stream.topic, topic.partitions, known)

@@ -1,0 +1,63 @@
+"""Rebuild the joined and built tables over a range of event time, with the same plans in batch.
+
+The streams leave out rows that came later than their lateness; a rebuild takes them in. It goes up to where the stream has
+given its rows out: beyond that, rows are still open and the stream will give them.
+"""
+
+from typing import NamedTuple
+
+from pyspark.sql import DataFrame
+
+from contracts.tables import CANDLES, MARKET_CAP, MARKET_SNAPSHOTS, Table
+from spark_jobs import build_candles, build_market_cap, join_markets
+from spark_jobs.context import Context
+from spark_jobs.transforms.repeats import without
+from spark_jobs.transforms.spans import Span, aligned, within
+
+
+class Rebuilt(NamedTuple):
+    """One table's result: rows in the range, rows the table lacked, rows it had that differ or should not be there."""
+
+    table: Table
+    rows: int
+    missed: int
+    wrong: int
+
+
+def rebuild(context: Context, span: Span, *, dry_run: bool) -> list[Rebuilt]:
+    """Compute market_snapshots, candles and market_cap of a range anew; write them unless it is a dry run.
+
+    Candles and market cap are taken whole: the range is widened to full intervals.
+    """
+    results = []
+    before = join_markets.closed_before(context)
+    if before is not None and span.start < before:
+        joined = [Span(span.start, min(span.end, before))]
+        rows = join_markets.compute(context, joined).persist()
+        results.append(_compared(context, rows, MARKET_SNAPSHOTS, within("event_time", joined)))
+        if not dry_run:
+            join_markets.replace(context, rows, joined)
+        rows.unpersist()
+    spans = [aligned(span, context.rules.candle_minutes)]
+    touched = {source.venue: spans for source in build_candles.SOURCES}
+    candles = build_candles.compute(context, touched).persist()
+    results.append(_compared(context, candles, CANDLES, within("open_time", spans)))
+    if not dry_run:
+        build_candles.replace(context, candles, touched)
+    candles.unpersist()
+    caps = build_market_cap.compute(context, spans).persist()
+    results.append(_compared(context, caps, MARKET_CAP, within("open_time", spans)))
+    if not dry_run:
+        build_market_cap.replace(context, caps, spans)
+    caps.unpersist()
+    return results
+
+
+def _compared(context: Context, rows: DataFrame, table: Table, where: str) -> Rebuilt:
+    now = context.lake.read(table).where(where)
+    return Rebuilt(
+        table=table,
+        rows=rows.count(),
+        missed=without(rows, now, table.identity).count(),
+        wrong=without(now, rows, table.event_columns).count(),
+    )

@@ -1,0 +1,1 @@
+"""DataFrame -> DataFrame: no SparkSession, no path, no environment, no clock."""

@@ -1,0 +1,95 @@
+"""Kafka messages -> typed rows, each with the reason why it is none."""
+
+import pyspark.sql.functions as F
+from pyspark.sql import DataFrame
+from pyspark.sql.types import StringType, StructField, StructType
+
+from spark_jobs.columns.wire import problem, typed
+
+KAFKA_COLUMNS = ("kafka_topic", "kafka_partition", "kafka_offset", "kafka_time")
+
+
+def name_kafka_columns(messages: DataFrame) -> DataFrame:
+    """Give Spark's Kafka columns the names that bronze uses; `value` is the raw message."""
+    return messages.select(
+        "value",
+        F.col("topic").alias("kafka_topic"),
+        F.col("partition").alias("kafka_partition"),
+        F.col("offset").alias("kafka_offset"),
+        F.col("timestamp").alias("kafka_time"),
+    )
+
+
+def parse_records(messages: DataFrame, record: StructType, max_ahead_seconds: float) -> DataFrame:
+    """Parse wire JSON into the columns of `record`, the Kafka columns, `value` and `reason`.
+
+    `reason` is null for a good row, else it lists every problem. Everything is read as text and cast with `try_cast`, so
+    no value, however large or odd, can stop a stream. A row whose event time is more than
+    `max_ahead_seconds` ahead of its ingest time is refused: it would push the watermark into the future.
+    """
+    as_text = StructType([StructField(field.name, StringType()) for field in record.fields])
+    malformed = StructField("_malformed", StringType())
+    wire = messages.withColumn(
+        "_wire",
+        F.from_json(
+            F.col("value").cast("string"),
+            StructType([*as_text.fields, malformed]),
+            {"mode": "PERMISSIVE", "columnNameOfCorruptRecord": malformed.name},
+        ),
+    )
+    rows = wire.select(
+        *(typed(F.col(f"_wire.{field.name}"), field.dataType).alias(field.name) for field in record.fields),
+        *KAFKA_COLUMNS,
+        "value",
+        F.col("_wire._malformed").isNotNull().alias("_malformed"),
+        F.concat_ws("; ", *(problem(F.col(f"_wire.{field.name}"), field) for field in record.fields)).alias(
+            "_problems"
+        ),
+    )
+    ahead = F.col("event_time") > F.col("ingest_time") + F.make_dt_interval(secs=F.lit(max_ahead_seconds))
+    reason = (
+        F.when(F.col("value").isNull(), F.lit("expected a JSON object, found an empty message"))
+        .when(F.col("_malformed"), F.lit("expected a JSON object, found text that is none"))
+        .when(F.col("_problems") != "", F.col("_problems"))
+        .when(
+            ahead,
+            F.concat(
+                F.lit(f"event_time: expected at most {max_ahead_seconds:g} s ahead of ingest_time, found "),
+                F.date_format("event_time", "yyyy-MM-dd'T'HH:mm:ss.SSSX"),
+            ),
+        )
+    )
+    return rows.withColumn("reason", reason).drop("_malformed", "_problems")
+
+
+def good_rows(parsed: DataFrame, columns: list[str]) -> DataFrame:
+    """Keep the rows without a reason, with their UTC `date`."""
+    return parsed.where(F.col("reason").isNull()).select(
+        *columns, *KAFKA_COLUMNS, F.to_date("event_time").alias("date")
+    )
+
+
+def refused_rows(parsed: DataFrame) -> DataFrame:
+    """Turn the rows with a reason into rows of the `rejected` table, raw message included."""
+    return parsed.where(F.col("reason").isNotNull()).select(
+        F.lit("landing").alias("stage"),
+        F.lit(None).cast("string").alias("venue"),
+        F.col("kafka_topic").alias("stream"),
+        "reason",
+        F.col("value").alias("payload"),
+        *KAFKA_COLUMNS,
+        F.to_date("kafka_time").alias("date"),
+    )
+
+
+def rejected_at_ingest(good: DataFrame) -> DataFrame:
+    """Turn good rows of the `ingest_rejected` topic into rows of the `rejected` table."""
+    return good.select(
+        F.lit("ingest").alias("stage"),
+        "venue",
+        "stream",
+        "reason",
+        "payload",
+        *KAFKA_COLUMNS,
+        F.to_date("kafka_time").alias("date"),
+    )
