@@ -1,0 +1,1 @@
+"""The venues on localhost: recorded or generated markets, played through the venues' own protocols."""

@@ -1,0 +1,138 @@
+"""The coins of the generated market: our own round numbers, of the size of a day in 2024."""
+
+import msgspec
+
+
+class Coin(msgspec.Struct, frozen=True):
+    """One coin: who it is, and where its price starts (USD) and how many there are (coins)."""
+
+    cmc_id: int
+    symbol: str
+    name: str
+    slug: str
+    price: float
+    circulating: int
+    max_supply: int | None
+    platform: str | None
+    added: int
+
+    @property
+    def supply(self) -> int | float:
+        """The coins in circulation: a whole number for a third of them, as in the venue's bodies."""
+        return self.circulating if self.cmc_id % 3 == 0 else self.circulating * (1 - self.cmc_id % 997 / 1e6)
+
+
+COINS: tuple[Coin, ...] = (
+    Coin(1, "BTC", "Bitcoin", "bitcoin", 64000, 20_000_000, 21_000_000, None, 2010),
+    Coin(1027, "ETH", "Ethereum", "ethereum", 3300, 120_000_000, None, None, 2015),
+    Coin(825, "USDT", "Tether USDt", "tether", 1.0, 100_000_000_000, None, "ethereum", 2015),
+    Coin(1839, "BNB", "BNB", "bnb", 520.0, 150_000_000, None, None, 2017),
+    Coin(5426, "SOL", "Solana", "solana", 170.0, 440_000_000, None, None, 2020),
+    Coin(52, "XRP", "XRP", "xrp", 0.6, 55_000_000_000, 100_000_000_000, None, 2013),
+    Coin(3408, "USDC", "USDC", "usd-coin", 1.0, 31_000_000_000, None, "ethereum", 2018),
+    Coin(2010, "ADA", "Cardano", "cardano", 0.61, 36_000_000_000, 45_000_000_000, None, 2017),
+    Coin(5805, "AVAX", "Avalanche", "avalanche", 56.0, 380_000_000, 720_000_000, None, 2020),
+    Coin(74, "DOGE", "Dogecoin", "dogecoin", 0.13, 140_000_000_000, None, None, 2013),
+    Coin(5994, "SHIB", "Shiba Inu", "shiba-inu", 2.6e-05, 590_000_000_000_000, None, "ethereum", 2020),
+    Coin(11419, "TON", "Toncoin", "toncoin", 3.9, 3_500_000_000, None, None, 2021),
+    Coin(6636, "DOT", "Polkadot", "polkadot-new", 9.0, 1_400_000_000, None, None, 2020),
+    Coin(1975, "LINK", "Chainlink", "chainlink", 17.0, 590_000_000, 1_000_000_000, "ethereum", 2017),
+    Coin(1958, "TRX", "TRON", "tron", 0.12, 88_000_000_000, None, None, 2017),
+    Coin(3890, "MATIC", "Polygon", "polygon", 0.96, 9_900_000_000, 10_000_000_000, None, 2019),
+    Coin(1831, "BCH", "Bitcoin Cash", "bitcoin-cash", 370.0, 20_000_000, 21_000_000, None, 2017),
+    Coin(6535, "NEAR", "NEAR Protocol", "near-protocol", 6.6, 1_100_000_000, None, None, 2020),
+    Coin(7083, "UNI", "Uniswap", "uniswap", 11.0, 600_000_000, 1_000_000_000, "ethereum", 2020),
+    Coin(21794, "APT", "Aptos", "aptos", 16.0, 400_000_000, None, None, 2022),
+    Coin(2, "LTC", "Litecoin", "litecoin", 80.0, 74_000_000, 84_000_000, None, 2013),
+    Coin(3957, "LEO", "UNUS SED LEO", "unus-sed-leo", 6.2, 930_000_000, None, "ethereum", 2019),
+    Coin(4943, "DAI", "Dai", "multi-collateral-dai", 1.0, 5_300_000_000, None, "ethereum", 2019),
+    Coin(8916, "ICP", "Internet Computer", "internet-computer", 11.0, 460_000_000, None, None, 2021),
+    Coin(3794, "ATOM", "Cosmos", "cosmos", 11.0, 390_000_000, None, None, 2019),
+    Coin(2280, "FIL", "Filecoin", "filecoin", 8.3, 530_000_000, None, None, 2017),
+    Coin(11841, "ARB", "Arbitrum", "arbitrum", 1.6, 2_700_000_000, None, None, 2023),
+    Coin(1321, "ETC", "Ethereum Classic", "ethereum-classic", 29.0, 150_000_000, 210_000_000, None, 2016),
+    Coin(5690, "RNDR", "Render", "render", 11.0, 380_000_000, 540_000_000, "ethereum", 2020),
+    Coin(22974, "TAO", "Bittensor", "bittensor", 640.0, 6_400_000, 21_000_000, None, 2023),
+    Coin(4847, "STX", "Stacks", "stacks", 2.7, 1_400_000_000, 1_800_000_000, None, 2019),
+    Coin(10603, "IMX", "Immutable", "immutable-x", 2.7, 1_400_000_000, 2_000_000_000, "ethereum", 2021),
+    Coin(6719, "GRT", "The Graph", "the-graph", 0.38, 9_500_000_000, None, "ethereum", 2020),
+    Coin(512, "XLM", "Stellar", "stellar", 0.12, 29_000_000_000, 50_000_000_000, None, 2014),
+    Coin(3897, "OKB", "OKB", "okb", 59.0, 60_000_000, None, "ethereum", 2019),
+    Coin(4642, "HBAR", "Hedera", "hedera", 0.1, 34_000_000_000, 50_000_000_000, None, 2019),
+    Coin(7226, "INJ", "Injective", "injective", 37.0, 93_000_000, None, None, 2020),
+    Coin(11840, "OP", "Optimism", "optimism-ethereum", 3.4, 1_000_000_000, 4_300_000_000, None, 2022),
+    Coin(3635, "CRO", "Cronos", "cronos", 0.13, 27_000_000_000, 30_000_000_000, None, 2018),
+    Coin(24478, "PEPE", "Pepe", "pepe", 6.9e-06, 420_000_000_000_000, 420_000_000_000_000, "ethereum", 2023),
+    Coin(26081, "FDUSD", "First Digital USD", "first-digital-usd", 1.0, 2_900_000_000, None, "ethereum", 2023),
+    Coin(3077, "VET", "VeChain", "vechain", 0.039, 73_000_000_000, 87_000_000_000, None, 2017),
+    Coin(3513, "FTM", "Fantom", "fantom", 1.0, 2_800_000_000, 3_200_000_000, None, 2018),
+    Coin(20396, "KAS", "Kaspa", "kaspa", 0.12, 23_000_000_000, 29_000_000_000, None, 2022),
+    Coin(1518, "MKR", "Maker", "maker", 2900, 920_000, 1_000_000, "ethereum", 2017),
+    Coin(2416, "THETA", "Theta Network", "theta-network", 2.7, 1_000_000_000, 1_000_000_000, None, 2018),
+    Coin(27075, "MNT", "Mantle", "mantle", 0.81, 3_200_000_000, 6_200_000_000, "ethereum", 2023),
+    Coin(4157, "RUNE", "THORChain", "thorchain", 7.8, 340_000_000, None, None, 2019),
+    Coin(328, "XMR", "Monero", "monero", 140.0, 18_000_000, None, None, 2014),
+    Coin(22861, "TIA", "Celestia", "celestia", 14.0, 170_000_000, None, None, 2023),
+    Coin(28752, "WIF", "dogwifhat", "dogwifhat", 2.3, 1_000_000_000, None, "solana", 2023),
+    Coin(23149, "SEI", "Sei", "sei", 0.84, 2_700_000_000, None, None, 2023),
+    Coin(8000, "LDO", "Lido DAO", "lido-dao", 2.4, 890_000_000, 1_000_000_000, "ethereum", 2020),
+    Coin(5632, "AR", "Arweave", "arweave", 32.0, 65_000_000, 66_000_000, None, 2020),
+    Coin(20947, "SUI", "Sui", "sui", 1.7, 1_200_000_000, 10_000_000_000, None, 2022),
+    Coin(3773, "FET", "Fetch.ai", "fetch", 2.4, 840_000_000, None, None, 2019),
+    Coin(4030, "ALGO", "Algorand", "algorand", 0.24, 8_100_000_000, 10_000_000_000, None, 2019),
+    Coin(4558, "FLOW", "Flow", "flow", 1.2, 1_500_000_000, None, None, 2021),
+    Coin(10804, "FLOKI", "FLOKI", "floki-inu", 0.00018, 9_600_000_000_000, None, "ethereum", 2021),
+    Coin(7278, "AAVE", "Aave", "aave", 110.0, 15_000_000, 16_000_000, "ethereum", 2020),
+    Coin(28298, "BEAM", "Beam", "onbeam", 0.032, 80_000_000_000, None, "ethereum", 2021),
+    Coin(7080, "GALA", "Gala", "gala", 0.055, 30_000_000_000, None, "ethereum", 2020),
+    Coin(29210, "JUP", "Jupiter", "jupiter-ag", 1.2, 1_400_000_000, 10_000_000_000, "solana", 2024),
+    Coin(6892, "EGLD", "MultiversX", "multiversx-egld", 57.0, 27_000_000, 31_000_000, None, 2020),
+    Coin(28324, "DYDX", "dYdX (Native)", "dydx-chain", 3.2, 460_000_000, 1_000_000_000, None, 2021),
+    Coin(3602, "BSV", "Bitcoin SV", "bitcoin-sv", 74.0, 20_000_000, None, None, 2018),
+    Coin(22691, "STRK", "Starknet", "starknet-token", 2.0, 730_000_000, 10_000_000_000, "ethereum", 2024),
+    Coin(7334, "CFX", "Conflux", "conflux-network", 0.37, 3_800_000_000, None, None, 2020),
+    Coin(28177, "PYTH", "Pyth Network", "pyth-network", 0.95, 1_500_000_000, None, "solana", 2023),
+    Coin(23095, "BONK", "Bonk", "bonk1", 2.2e-05, 65_000_000_000_000, 94_000_000_000_000, "solana", 2022),
+    Coin(3155, "QNT", "Quant", "quant", 110.0, 12_000_000, 15_000_000, "ethereum", 2018),
+    Coin(6783, "AXS", "Axie Infinity", "axie-infinity", 9.6, 140_000_000, 270_000_000, "ethereum", 2020),
+    Coin(6210, "SAND", "The Sandbox", "the-sandbox", 0.59, 2_300_000_000, 3_000_000_000, "ethereum", 2020),
+    Coin(2424, "AGIX", "SingularityNET", "singularitynet", 1.0, 1_300_000_000, 2_000_000_000, "ethereum", 2018),
+    Coin(7431, "AKT", "Akash Network", "akash-network", 5.6, 230_000_000, 390_000_000, None, 2020),
+    Coin(8646, "MINA", "Mina", "mina", 1.2, 1_100_000_000, None, None, 2021),
+    Coin(25028, "ORDI", "ORDI", "ordi", 60.0, 21_000_000, 21_000_000, None, 2023),
+    Coin(16086, "BTT", "BitTorrent (New)", "bittorrent-new", 1.3e-06, 970_000_000_000_000, None, None, 2019),
+    Coin(11092, "BGB", "Bitget Token", "bitget-token-new", 0.87, 1_400_000_000, 2_000_000_000, "ethereum", 2021),
+    Coin(2087, "KCS", "KuCoin Token", "kucoin-token", 13.0, 96_000_000, 170_000_000, "ethereum", 2017),
+    Coin(13502, "WLD", "Worldcoin", "worldcoin-org", 7.9, 150_000_000, 10_000_000_000, "ethereum", 2021),
+    Coin(7950, "FLR", "Flare", "flare", 0.033, 37_000_000_000, None, None, 2020),
+    Coin(2586, "SNX", "Synthetix", "synthetix", 3.7, 330_000_000, None, "ethereum", 2018),
+    Coin(2011, "XTZ", "Tezos", "tezos", 1.2, 970_000_000, None, None, 2017),
+    Coin(18876, "APE", "ApeCoin", "apecoin-ape", 1.9, 600_000_000, 1_000_000_000, "ethereum", 2022),
+    Coin(1966, "MANA", "Decentraland", "decentraland", 0.59, 1_900_000_000, None, "ethereum", 2017),
+    Coin(4066, "CHZ", "Chiliz", "chiliz", 0.12, 8_900_000_000, 8_900_000_000, "ethereum", 2019),
+    Coin(5665, "HNT", "Helium", "helium", 6.6, 160_000_000, 220_000_000, None, 2020),
+    Coin(1765, "EOS", "EOS", "eos", 0.94, 1_100_000_000, None, None, 2017),
+    Coin(17799, "AXL", "Axelar", "axelar", 1.7, 600_000_000, None, "ethereum", 2022),
+    Coin(14101, "RON", "Ronin", "ronin", 3.3, 300_000_000, None, None, 2021),
+    Coin(2563, "TUSD", "TrueUSD", "trueusd", 1.0, 990_000_000, None, "ethereum", 2018),
+    Coin(1896, "ZRX", "0x Protocol", "0x", 1.2, 850_000_000, 1_000_000_000, "ethereum", 2017),
+    Coin(1376, "NEO", "Neo", "neo", 14.0, 71_000_000, 100_000_000, None, 2016),
+    Coin(7548, "WEMIX", "WEMIX", "wemix", 2.6, 370_000_000, 980_000_000, None, 2020),
+    Coin(28683, "1000SATS", "SATS", "sats", 0.00045, 2_100_000_000_000, 2_100_000_000_000, None, 2023),
+    Coin(4846, "KAVA", "Kava", "kava", 0.87, 1_100_000_000, 1_100_000_000, "ethereum", 2019),
+    Coin(11156, "ETHDYDX", "dYdX (ethDYDX)", "dydx-ethdydx", 3.2, 300_000_000, None, "ethereum", 2021),
+    Coin(10791, "XEC", "eCash", "ecash", 4.8e-05, 20_000_000_000_000, 21_000_000_000_000, None, 2021),
+    Coin(1720, "IOTA", "IOTA", "iota", 0.29, 3_200_000_000, None, None, 2017),
+    Coin(131, "DASH", "Dash", "dash", 37, 12_000_000, 19_000_000, None, 2014),
+    Coin(8104, "1INCH", "1inch Network", "1inch", 0.55, 1_200_000_000, 1_500_000_000, "ethereum", 2020),
+    Coin(5864, "YFI", "yearn.finance", "yearn-finance", 8300, 33_000, 37_000, "ethereum", 2020),
+    Coin(3814, "CELR", "Celer Network", "celer-network", 0.031, 7_700_000_000, 10_000_000_000, "ethereum", 2019),
+    Coin(7208, "POLS", "Polkastarter", "polkastarter", 0.95, 99_000_000, None, "ethereum", 2020),
+    Coin(18069, "GMT", "GMT", "green-metaverse-token", 0.31, 2_100_000_000, 6_000_000_000, "bnb", 2022),
+    Coin(4705, "PAXG", "PAX Gold", "pax-gold", 2200, 190_000, None, "ethereum", 2019),
+    Coin(2130, "ENJ", "Enjin Coin", "enjin-coin", 0.46, 1_400_000_000, None, None, 2017),
+    Coin(8766, "ALICE", "My Neighbor Alice", "myneighboralice", 1.5, 77_000_000, 100_000_000, "ethereum", 2021),
+    Coin(3702, "BEAM", "Beam", "beam", 0.045, 24_000_000_000, 26_000_000_000, None, 2018),
+    Coin(11035, "HOT", "Holo", "holo", 0.0025, 170_000_000_000, None, "ethereum", 2018),
+    Coin(1698, "ZEN", "Horizen", "horizen", 12, 15_000_000, 21_000_000, None, 2017),
+)
