@@ -93,6 +93,20 @@ class LakeSettings(SettingsGroup):
     s3_access_key: SecretStr = SecretStr("")
     s3_secret_key: SecretStr = SecretStr("")
 
+    def storage_options(self) -> dict[str, str]:
+        """Return what delta-rs needs to reach the lake, the key in clear text; nothing for a lake in files."""
+        if self.lake.startswith("file:"):
+            return {}
+        return {
+            "AWS_ENDPOINT_URL": self.s3_endpoint,
+            "AWS_REGION": self.s3_region,
+            "AWS_ACCESS_KEY_ID": self.s3_access_key.get_secret_value(),
+            "AWS_SECRET_ACCESS_KEY": self.s3_secret_key.get_secret_value(),
+            "AWS_ALLOW_HTTP": "true",
+            "AWS_VIRTUAL_HOSTED_STYLE_REQUEST": "false",
+            "conditional_put": "etag",
+        }
+
 
 class IngestSettings(SettingsGroup):
     """Which venues are polled, how often, and within which budget."""
