@@ -1,0 +1,158 @@
+"""Run the generator: several venues side by side, one sink, one health page, one way to stop."""
+
+import asyncio
+import datetime as dt
+import math
+import signal
+from collections.abc import Sequence
+
+import aiohttp
+import structlog
+
+from contracts.errors import BrokerError, SettingsError, UndeliveredError
+from contracts.settings import IngestSettings, JobSettings, KafkaSettings
+from contracts.streams import INGEST_GAPS, INGEST_REJECTED
+from ingest import logs
+from ingest.clock import Clock
+from ingest.health import health_server
+from ingest.http import AiohttpClient
+from ingest.kafka_sink import KafkaSink
+from ingest.kafka_tail import KafkaTail
+from ingest.metrics import Metrics
+from ingest.runner import Outcome, Poller
+from ingest.sink import Sink
+from ingest.source import Source, Surroundings
+from ingest.venues import VENUES
+
+
+def polls_in(duration: dt.timedelta, poll_seconds: float) -> int:
+    """Return how many polls of the grid are due within a duration, the one at its start included.
+
+    >>> polls_in(dt.timedelta(hours=3), 60)
+    180
+    """
+    return max(1, math.ceil(round(duration.total_seconds() / poll_seconds, 6)))
+
+
+async def generate(
+    ingest: IngestSettings,
+    kafka: KafkaSettings,
+    job: JobSettings,
+    *,
+    venues: Sequence[str],
+    polls: int | None,
+    stop: asyncio.Event,
+    clock: Clock | None = None,
+) -> int:
+    """Poll venues into Kafka: `polls` times each, or until `stop` is set where it is None. Returns the exit code.
+
+    The code is 0 unless a venue failed for good, or no poll of a venue was served though no stop was asked.
+
+    Raises:
+        SettingsError: a venue is not known.
+        BrokerError: Kafka cannot be reached at the start, or the producer cannot go on.
+        TopicError: a topic does not exist.
+        StackError: the health port is in use.
+        UndeliveredError: records, or the Gap that stands for them, were not acknowledged at the end.
+    """
+    for venue in venues:
+        if venue not in VENUES:
+            raise SettingsError(f"expected a venue out of {', '.join(VENUES)}, found {venue}")
+    clock = clock or Clock()
+    metrics = Metrics(venues, clock.monotonic)
+    async with (
+        aiohttp.ClientSession() as session,
+        KafkaSink(kafka.kafka_bootstrap_servers) as sink,
+        health_server(metrics, ingest.poll_seconds, ingest.health_port) as port,
+    ):
+        http = AiohttpClient(session, timeout_seconds=ingest.request_timeout_seconds, now=clock.now)
+        around = Surroundings(
+            http=http,
+            now=clock.now,
+            max_ahead=dt.timedelta(seconds=job.max_ahead_seconds),
+            count_stale=metrics.stale,
+        )
+        sources: list[Source] = [VENUES[venue](ingest, around) for venue in venues]
+        await sink.start([*(source.stream for source in sources), INGEST_GAPS, INGEST_REJECTED])
+        metrics.watch_in_flight(lambda: sink.in_flight)
+        pollers = [
+            Poller(source, sink, metrics, clock, interval_seconds=ingest.poll_seconds, stop=stop) for source in sources
+        ]
+        tail = KafkaTail(kafka.kafka_bootstrap_servers)
+        await asyncio.gather(*(poller.resume(tail) for poller in pollers))
+        structlog.get_logger().info("generator_started", venues=",".join(venues), polls=polls, health_port=port)
+        outcomes = await poll_all(pollers, sink, polls=polls, stop=stop, drain_seconds=ingest.drain_seconds)
+    return exit_code(outcomes, stopped=stop.is_set())
+
+
+async def poll_all(
+    pollers: Sequence[Poller], sink: Sink, *, polls: int | None, stop: asyncio.Event, drain_seconds: float
+) -> list[Outcome]:
+    """Run pollers side by side to their end; after `stop` they have `drain_seconds` left.
+
+    Raises:
+        UndeliveredError: something was not acknowledged at the end.
+        BrokerError: no further poll can be sent.
+    """
+    try:
+        async with asyncio.TaskGroup() as group:
+            tasks = [group.create_task(poller.run(polls)) for poller in pollers]
+            late = asyncio.create_task(_cancel_late(tasks, stop, drain_seconds))
+    except* BrokerError as errors:
+        raise BrokerError(str(errors.exceptions[0])) from None
+    finally:
+        late.cancel()
+    if sink.in_flight:
+        raise UndeliveredError(
+            f"Kafka did not acknowledge {sink.in_flight} records within {drain_seconds:g} s after the stop",
+            count=sink.in_flight,
+        )
+    outcomes = [task.result() for task in tasks if not task.cancelled()]
+    unwritten = [outcome.venue for outcome in outcomes if outcome.unwritten]
+    if unwritten:
+        raise UndeliveredError(
+            f"Kafka did not acknowledge the newest gap of {', '.join(unwritten)}: the next start puts it on record",
+            count=len(unwritten),
+        )
+    return outcomes
+
+
+async def _cancel_late(tasks: Sequence[asyncio.Task[Outcome]], stop: asyncio.Event, seconds: float) -> None:
+    await stop.wait()
+    _, late = await asyncio.wait(tasks, timeout=seconds)
+    for task in late:
+        task.cancel()
+
+
+def exit_code(outcomes: Sequence[Outcome], *, stopped: bool) -> int:
+    """Return 1 where a venue failed for good or was never served, else 0."""
+    return int(any(outcome.fatal or (outcome.served == 0 and not stopped) for outcome in outcomes))
+
+
+def run(
+    ingest: IngestSettings,
+    kafka: KafkaSettings,
+    job: JobSettings,
+    *,
+    venues: Sequence[str] = tuple(VENUES),
+    once: bool = False,
+    duration: dt.timedelta | None = None,
+    log_format: logs.LogFormat = "logfmt",
+) -> int:
+    """Run the generator until it ends or SIGTERM or SIGINT asks it to, and return its exit code.
+
+    `once` polls each venue one time; else `duration`, and where that is None for ever.
+
+    Raises:
+        CoinlakeError: as `generate` says.
+    """
+    logs.configure(log_format)
+    polls = 1 if once else None if duration is None else polls_in(duration, ingest.poll_seconds)
+
+    async def with_signals() -> int:
+        stop = asyncio.Event()
+        for number in (signal.SIGTERM, signal.SIGINT):
+            asyncio.get_running_loop().add_signal_handler(number, stop.set)
+        return await generate(ingest, kafka, job, venues=venues, polls=polls, stop=stop)
+
+    return asyncio.run(with_signals())

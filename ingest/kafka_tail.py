@@ -1,0 +1,114 @@
+"""Read the newest end of a topic, bounded, without a consumer group's offsets."""
+
+import asyncio
+import contextlib
+import datetime as dt
+import logging
+import time
+from collections.abc import Iterator, Sequence
+
+from confluent_kafka import OFFSET_INVALID, Consumer, KafkaError, KafkaException, Message, TopicPartition
+
+from contracts.errors import BrokerError, RecordError
+from contracts.records import Gap, Record, decode
+from contracts.streams import INGEST_GAPS, Stream
+from ingest.gaps import PollSeen
+from ingest.kafka_sink import POLL_RECORDS, no_broker
+from ingest.source import poll_time
+
+_MESSAGES = 12_000
+"""Offsets read from the end of each partition: more than two polls of the largest answer (5000 coins)."""
+
+_SILENT = logging.getLogger("ingest.librdkafka")
+
+
+class KafkaTail:
+    """Tail over Kafka; each call opens a consumer, reads to the end and closes it."""
+
+    def __init__(self, bootstrap_servers: str, *, seconds: float = 10) -> None:
+        self._bootstrap_servers = bootstrap_servers
+        self._seconds = seconds
+
+    async def newest_polls(self, venue: str, stream: Stream) -> Sequence[PollSeen]:
+        """Return the newest two polls of a venue, newest first; the ingest time tells polls apart.
+
+        Raises:
+            BrokerError: the end of the topic was not reached in time.
+        """
+        messages = await asyncio.to_thread(self._read, stream.topic)
+        polls: dict[tuple[dt.datetime, dt.datetime], list[tuple[Record, int]]] = {}
+        for record, expected in _decoded(messages, stream):
+            if record.venue == venue:
+                polls.setdefault((record.ingest_time, poll_time(record)), []).append((record, expected))
+        seen = [
+            PollSeen(poll_time(rows[0][0]), rows[0][0].ingest_time, len(rows), max(expected for _, expected in rows))
+            for rows in (polls[key] for key in sorted(polls))
+        ]
+        return seen[:-3:-1]
+
+    async def open_gap(self, venue: str, stream: Stream) -> Gap | None:
+        """Return the newest Gap of a venue's stream that no later record has closed.
+
+        Raises:
+            BrokerError: the end of the topic was not reached in time.
+        """
+        messages = await asyncio.to_thread(self._read, INGEST_GAPS.topic)
+        newest: dict[object, Gap] = {}
+        for record, _ in _decoded(messages, INGEST_GAPS):
+            if isinstance(record, Gap) and (record.venue, record.stream, record.symbol) == (venue, stream.topic, "*"):
+                newest[record.from_time] = record
+        still_open = [gap for gap in newest.values() if gap.to_time is None]
+        return max(still_open, key=lambda gap: gap.ingest_time, default=None)
+
+    def _read(self, topic: str) -> list[Message]:
+        consumer = Consumer(
+            {
+                "bootstrap.servers": self._bootstrap_servers,
+                "group.id": "coinlake-tail",
+                "enable.auto.commit": False,
+                "enable.partition.eof": True,
+                "fetch.wait.max.ms": 10,
+            },
+            logger=_SILENT,
+        )
+        with contextlib.closing(consumer):
+            try:
+                partitions = consumer.list_topics(topic, timeout=self._seconds).topics[topic].partitions
+                starts = [self._start(consumer, TopicPartition(topic, partition)) for partition in partitions]
+            except KafkaException:
+                raise no_broker(self._bootstrap_servers, self._seconds) from None
+            filled = [start for start in starts if start is not None]
+            consumer.assign(filled)
+            return self._to_the_end(consumer, topic, len(filled))
+
+    def _start(self, consumer: Consumer, partition: TopicPartition) -> TopicPartition | None:
+        """Choose where to read a partition from; None where it is empty."""
+        low, high = consumer.get_watermark_offsets(partition, timeout=self._seconds)
+        if OFFSET_INVALID in (low, high):
+            raise no_broker(self._bootstrap_servers, self._seconds)
+        if low == high:
+            return None
+        return TopicPartition(partition.topic, partition.partition, max(low, high - _MESSAGES))
+
+    def _to_the_end(self, consumer: Consumer, topic: str, partitions: int) -> list[Message]:
+        deadline = time.monotonic() + self._seconds
+        messages: list[Message] = []
+        ended: set[int | None] = set()
+        while len(ended) < partitions:
+            if time.monotonic() > deadline:
+                raise BrokerError(f"topic {topic}: expected to read to its end within {self._seconds:g} s, did not")
+            for message in consumer.consume(1000, 0.1):
+                error = message.error()
+                if error is None:
+                    messages.append(message)
+                elif error.code() == KafkaError._PARTITION_EOF:
+                    ended.add(message.partition())
+        return messages
+
+
+def _decoded(messages: Sequence[Message], stream: Stream) -> Iterator[tuple[Record, int]]:
+    """Decode messages with the size of their poll; what is no record of ours is not the tail's to judge."""
+    for message in messages:
+        headers = dict(message.headers() or ())
+        with contextlib.suppress(RecordError):
+            yield decode(message.value() or b"", stream.record), int(headers.get(POLL_RECORDS) or 0)

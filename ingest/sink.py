@@ -1,0 +1,47 @@
+"""Where records go, and where a start reads what went there before."""
+
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Protocol
+
+from contracts.records import Gap, Record
+from contracts.streams import STREAMS, Stream
+from ingest.gaps import PollSeen
+
+Poll = Mapping[Stream, Sequence[Record]]
+"""The records of one poll by stream."""
+
+_BY_RECORD = {stream.record: stream for stream in STREAMS}
+
+
+def route(records: Iterable[Record]) -> Poll:
+    """Sort records by the stream that carries their type."""
+    poll: dict[Stream, list[Record]] = {}
+    for record in records:
+        poll.setdefault(_BY_RECORD[type(record)], []).append(record)
+    return poll
+
+
+class Sink(Protocol):
+    """Takes whole polls."""
+
+    @property
+    def in_flight(self) -> int:
+        """Count the records that are sent and not acknowledged."""
+
+    async def send_poll(self, poll: Poll) -> None:
+        """Send every record of a poll and return when all are acknowledged.
+
+        Raises:
+            UndeliveredError: some were not, in time.
+            BrokerError: no further poll can be sent.
+        """
+
+
+class Tail(Protocol):
+    """The newest end of the topics."""
+
+    async def newest_polls(self, venue: str, stream: Stream) -> Sequence[PollSeen]:
+        """Return the newest two polls of a venue in its stream, newest first; fewer where there are fewer."""
+
+    async def open_gap(self, venue: str, stream: Stream) -> Gap | None:
+        """Return the newest Gap of a venue's stream that is still open."""

@@ -1,0 +1,1 @@
+"""One file per venue: its requests, its error codes and its parser."""
