@@ -1,4 +1,4 @@
-"""What a job is given: the session, the lake, the state store and the rules."""
+"""What a job is given: the session, the lake, the stores of state and of published Parquet, and the rules."""
 
 from typing import NamedTuple
 
@@ -15,5 +15,6 @@ class Context(NamedTuple):
     spark: SparkSession
     lake: Lake
     state: ObjectStore
+    published: ObjectStore
     kafka: KafkaSettings
     rules: JobSettings

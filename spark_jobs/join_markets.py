@@ -28,7 +28,7 @@ FILLED = "filled-before"
 
 
 def plan(quotes: DataFrame, tickers: DataFrame, rules: JobSettings) -> DataFrame:
-    """Join two bronze tables, as streams or in batch (which ignores the watermarks and also gives what is still open)."""
+    """Join two bronze tables, as streams or in batch, which ignores the watermarks and also gives what is open."""
     dated_quotes = fresh_quotes(quotes).withWatermark("event_time", f"{rules.lateness_coin_market_cap_seconds} seconds")
     dated_tickers = fresh_tickers(tickers).withWatermark("ticker_time", f"{rules.lateness_wallex_seconds} seconds")
     return (
@@ -86,9 +86,9 @@ def _bronze_streams(context: Context, filled: bytes | None) -> tuple[DataFrame, 
 def closed_before(context: Context) -> dt.datetime | None:
     """Return the event time before which the stream has given, or would have given, all its rows; None for no time.
 
-    Spark gives a joined group out when its quote's time is below the watermark less the join's tolerance. The watermark
-    is that of the newest finished batch; without a checkpoint, what bronze would make it: the least, over the inputs, of
-    their newest event time less their lateness.
+    Spark gives a joined group out when its quote's time is below the watermark less the join's tolerance. The
+    watermark is that of the newest finished batch; without a checkpoint, what bronze would make it: the least, over
+    the inputs, of their newest event time less their lateness.
     """
     rules = context.rules
     watermark_ms = Checkpoint(context.state, MARKET_SNAPSHOTS).committed_watermark_ms()

@@ -15,28 +15,23 @@ from collections.abc import Callable, Iterable
 from pyspark.errors import StreamingQueryException
 from pyspark.sql.streaming.query import StreamingQuery
 
-from contracts.errors import CoinlakeError, JobError, LeaseHeldError
-from contracts.settings import JobSettings, KafkaSettings, LakeSettings
-from contracts.tables import PUBLISHED, TABLES
+from contracts.errors import JobError, LeaseHeldError
+from contracts.tables import PUBLISHED
 from spark_jobs import build_candles, build_market_cap, join_markets, land
 from spark_jobs.context import Context
-from spark_jobs.edges.lake import Lake
-from spark_jobs.edges.lease import Lease
-from spark_jobs.edges.progress import Progress
+from spark_jobs.driver import driving, main_of, say
 from spark_jobs.edges.publish import publish
-from spark_jobs.edges.session import open_session
-from spark_jobs.edges.store import ObjectStore, open_store
 
 AVAILABLE_NOW = "available-now"
 
 
-def process(context: Context, lake_store: ObjectStore) -> None:
+def process(context: Context) -> None:
     """Do once all that there is to do."""
     finish(land.start(context))
     finish([join_markets.start(context)])
     finish([build_candles.start(context), build_market_cap.start(context)])
     for table in PUBLISHED:
-        publish(lake_store, table, context.lake)
+        publish(context.published, table, context.lake)
 
 
 def finish(queries: Iterable[StreamingQuery]) -> None:
@@ -50,14 +45,16 @@ def finish(queries: Iterable[StreamingQuery]) -> None:
         for query in waiting:
             query.awaitTermination()
     except StreamingQueryException as error:
-        raise JobError(f"query {query.name} ended with an error: {_first_line(error)}") from error
+        raise JobError(f"query {query.name} ended with an error: {_reason(error)}") from error
     finally:
         for query in waiting:
             query.stop()
 
 
-def _first_line(error: StreamingQueryException) -> str:
-    return str(error).strip().splitlines()[0]
+def _reason(error: StreamingQueryException) -> str:
+    """Find, in all that Spark wraps around an error, our own message, else the first line."""
+    ours = re.findall(r"^contracts\.errors\.\w+: (.+)$", str(error), flags=re.MULTILINE)
+    return str(ours[-1]) if ours else str(error).strip().splitlines()[0][:500]
 
 
 def trigger(text: str) -> float | None:
@@ -68,7 +65,7 @@ def trigger(text: str) -> float | None:
     """
     if text == AVAILABLE_NOW:
         return None
-    match = re.fullmatch(r"(\\d+) (second|minute|hour)s?", text)
+    match = re.fullmatch(r"(\d+) (second|minute|hour)s?", text)
     if match is None:
         raise argparse.ArgumentTypeError(f'expected "available-now" or an interval such as "1 minute", found "{text}"')
     return float(match[1]) * {"second": 1, "minute": 60, "hour": 3600}[match[2]]
@@ -83,39 +80,26 @@ def every(seconds: float, work: Callable[[], None]) -> None:
 
 
 def run(seconds: float | None) -> None:
-    """Open the world, take the lease, and process once or for ever."""
-    kafka, lake, rules = KafkaSettings.load(), LakeSettings.load(), JobSettings.load()
-    state, lake_store = open_store(lake, lake.state), open_store(lake, lake.lake)
-    with Lease(state, TABLES) as lease:
-        spark = open_session("coinlake process_markets", lake, rules)
-        progress = Progress(lambda line: print(line, flush=True))
-        spark.streams.addListener(progress)
-        context = Context(spark, Lake(spark, lake, lease, progress), state, kafka, rules)
-        try:
+    """Process once (None), or every so many seconds until stopped."""
+    try:
+        with driving("process_markets") as context:
             if seconds is None:
-                process(context, lake_store)
+                process(context)
             else:
-                every(seconds, lambda: process(context, lake_store))
-        finally:
-            progress.flush(spark)
-            spark.stop()
+                every(seconds, lambda: process(context))
+    except LeaseHeldError as error:
+        if seconds is not None:
+            raise
+        # An overlapping scheduled run: the run that holds the lease does the work.
+        say(f"coinlake: nothing to do: {error}")
 
 
 def main() -> int:
-    """Run the job from the command line; one clear line and a non-zero exit where it cannot go on."""
-    parser = argparse.ArgumentParser(prog="process_markets", description=(__doc__ or "").splitlines()[0])
+    """Run the job from the command line; return the exit code."""
+    parser = argparse.ArgumentParser(prog="process_markets", description="Kafka -> lake, once or on a grid.")
     parser.add_argument("--trigger", type=trigger, default=None, metavar='available-now|"1 minute"')
-    seconds = parser.parse_args().trigger
-    try:
-        run(seconds)
-    except LeaseHeldError as error:
-        # An overlapping scheduled run has nothing to do: the run that holds the lease does the work.
-        print(f"coinlake: {error}", file=sys.stderr)
-        return 0 if seconds is None else error.exit_code
-    except CoinlakeError as error:
-        print(f"coinlake: {error}", file=sys.stderr)
-        return error.exit_code
-    return 0
+    arguments = parser.parse_args()
+    return main_of(lambda: run(arguments.trigger))
 
 
 if __name__ == "__main__":

@@ -49,9 +49,10 @@ def describe_topics(kafka: KafkaSettings, topics: list[str]) -> dict[str, TopicF
 def read_topic(
     spark: SparkSession, kafka: KafkaSettings, topic: str, partitions: int, next_offsets: Mapping[int, int]
 ) -> DataFrame:
-    """Read a topic as a stream; where the checkpoint is new, from these offsets (a partition without one: the earliest).
+    """Read a topic as a stream.
 
-    A topic that lost records which were never read stops the stream (`failOnDataLoss`).
+    Where the checkpoint is new it starts at these offsets, in a partition without one at the earliest. A topic that
+    lost records which were never read stops the stream (`failOnDataLoss`).
     """
     start = json.dumps({topic: {str(number): next_offsets.get(number, EARLIEST) for number in range(partitions)}})
     return (

@@ -2,8 +2,8 @@
 
 Delta on S3 loses commits when two drivers write one table. A lease is one small object, taken and renewed with
 conditional puts: it lasts 30 s, is renewed every 10 s and checked before each commit. The window that remains: a
-driver that stalls (a long pause, a frozen machine) between its check and the end of its commit, for longer than the rest
-of its lease, may commit beside its successor.
+driver that stalls (a long pause, a frozen machine) between its check and the end of its commit, for longer than the
+rest of its lease, may commit beside its successor.
 """
 
 import datetime as dt
@@ -86,7 +86,7 @@ class Lease:
         """Raise LeaseLostError unless the lease still holds; call before each commit."""
         if self._now() >= self._until:
             raise LeaseLostError(
-                f"the writer lease ran out at {wire_time(self._until)} and could not be renewed: stopping before the commit"
+                f"the writer lease ran out at {wire_time(self._until)} and was not renewed: stopping before the commit"
             )
 
     def _mine(self) -> tuple[Holder, bytes]:

@@ -1,8 +1,8 @@
 """Publish tables as plain Parquet, so that spark-shell, DuckDB and pandas read them without a Delta library.
 
-One object per folder (`coin=.../date=...`) at a fixed key, replaced by a single PUT, which is atomic. Only the dates that
-changed since the last published version of the table are written; the version is written last, so a run that is
-killed is done again by the next.
+One object per folder (`coin=.../date=...`) at a fixed key, replaced by a single PUT, which is atomic. Only the dates
+that changed since the last published version of the table are written; the version is written last, so a run that
+is killed is done again by the next.
 """
 
 import datetime as dt

@@ -77,7 +77,7 @@ class S3Store:
         """Read an object; None where there is none."""
         try:
             answer = self._call("get_object", Key=key)
-        except _Refused as refused:
+        except RefusedError as refused:
             if refused.code in {"NoSuchKey", "404"}:
                 return None
             raise
@@ -92,7 +92,7 @@ class S3Store:
         condition = {"IfNoneMatch": "*"} if tag is None else {"IfMatch": tag}
         try:
             return str(self._call("put_object", Key=key, Body=body, **condition)["ETag"])
-        except _Refused as refused:
+        except RefusedError as refused:
             if refused.code in {"PreconditionFailed", "412", "ConditionalRequestConflict", "409", "NoSuchKey"}:
                 return None
             raise
@@ -129,12 +129,14 @@ class S3Store:
             return getattr(self._s3, operation)(Bucket=self._bucket, **arguments)
         except ClientError as error:
             code = str(error.response.get("Error", {}).get("Code", "unknown"))
-            raise _Refused(_explained(code, self._where), code) from None
+            raise RefusedError(_explained(code, self._where), code) from None
         except BotoCoreError as error:
             raise StoreError(f"expected the object store to answer ({self._where}), found: {error}") from None
 
 
-class _Refused(StoreError):
+class RefusedError(StoreError):
+    """The store answered with an error; `code` is S3's word for it."""
+
     def __init__(self, message: str, code: str) -> None:
         super().__init__(message)
         self.code = code

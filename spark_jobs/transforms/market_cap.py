@@ -10,8 +10,8 @@ from spark_jobs.transforms.roll_up import bucket_of, interval_name
 def total_market_cap(quotes: DataFrame, minutes: int, max_age_minutes: int) -> DataFrame:
     """Sum, at the end of each interval, every coin's newest market cap that is at most `max_age_minutes` old.
 
-    Takes quotes with cmc_id, coin, event_time, market_cap, kafka_offset and repeat; gives rows of the `market_cap` table. An
-    interval in which no quote happened has no row. A quote counts in every interval that ends after it and at
+    Takes quotes with cmc_id, coin, event_time, market_cap, kafka_offset and repeat; gives rows of the `market_cap`
+    table. An interval in which no quote happened has no row. A quote counts in every interval that ends after it and at
     most `max_age_minutes` later; a quote at the very end of an interval belongs to the next one. A sum that does not
     fit its decimal is null. Batch only.
     """

@@ -42,8 +42,8 @@ def pair_within(quotes: DataFrame, tickers: DataFrame, tolerance_seconds: int) -
 
     A join on the time range alone rescans all rows of a coin. The equality on 60-second buckets bounds that: a
     quote has one bucket, and a ticker is copied into each bucket that its time plus and minus the tolerance
-    touches, so a pair meets in exactly one. After the join only the quote's time stays a watermarked column; the ticker's
-    goes on as a number, so that an aggregation can be chained.
+    touches, so a pair meets in exactly one. After the join only the quote's time stays a watermarked column; the
+    ticker's goes on as a number, so that an aggregation can be chained.
     """
     tolerance = F.expr(f"INTERVAL {tolerance_seconds} SECONDS")
     bucketed_quotes = quotes.withColumn("bucket", _bucket(_seconds("event_time")))

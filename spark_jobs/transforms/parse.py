@@ -23,8 +23,8 @@ def name_kafka_columns(messages: DataFrame) -> DataFrame:
 def parse_records(messages: DataFrame, record: StructType, max_ahead_seconds: float) -> DataFrame:
     """Parse wire JSON into the columns of `record`, the Kafka columns, `value` and `reason`.
 
-    `reason` is null for a good row, else it lists every problem. Everything is read as text and cast with `try_cast`, so
-    no value, however large or odd, can stop a stream. A row whose event time is more than
+    `reason` is null for a good row, else it lists every problem. Everything is read as text and cast with `try_cast`,
+    so no value, however large or odd, can stop a stream. A row whose event time is more than
     `max_ahead_seconds` ahead of its ingest time is refused: it would push the watermark into the future.
     """
     as_text = StructType([StructField(field.name, StringType()) for field in record.fields])

@@ -24,7 +24,7 @@ def quote_candles(quotes: DataFrame) -> DataFrame:
 
 
 def ticker_candles(tickers: DataFrame) -> DataFrame:
-    """Each Wallex market's own prices: (wallex, base, quote), ties by offset; a market without a price gives no sample."""
+    """Each Wallex market's own prices: (wallex, base, quote), ties by offset; no price, no sample."""
     priced = tickers.where(~F.col("repeat") & F.col("price").isNotNull())
     return _candles(priced, F.col("venue"), F.col("base"), F.col("quote"), F.col("price"), F.col("kafka_offset"))
 

@@ -1,0 +1,54 @@
+"""What every driver does around its work: settings, stores, the lease, the session, and errors as one clear line."""
+
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+
+from contracts.errors import CoinlakeError
+from contracts.settings import JobSettings, KafkaSettings, LakeSettings
+from contracts.tables import TABLES
+from spark_jobs.context import Context
+from spark_jobs.edges.lake import Lake
+from spark_jobs.edges.lease import Lease
+from spark_jobs.edges.progress import Progress
+from spark_jobs.edges.session import open_session
+from spark_jobs.edges.store import open_store
+
+
+@contextmanager
+def driving(name: str) -> Iterator[Context]:
+    """Open what a job needs and hold the writer lease of all tables while the block runs.
+
+    Raises:
+        SettingsError: a setting cannot be used.
+        StoreError: the object store cannot be reached, refuses the key, or lacks a bucket.
+        LeaseHeldError: another driver is writing.
+    """
+    kafka, settings, rules = KafkaSettings.load(), LakeSettings.load(), JobSettings.load()
+    state, published = open_store(settings, settings.state), open_store(settings, settings.lake)
+    with Lease(state, TABLES) as lease:
+        spark = open_session(f"coinlake {name}", settings, rules)
+        progress = Progress(say)
+        spark.streams.addListener(progress)
+        try:
+            yield Context(spark, Lake(spark, settings, lease, progress), state, published, kafka, rules)
+        finally:
+            progress.flush(spark)
+            spark.stop()
+
+
+def say(line: str) -> None:
+    """Print a line at once."""
+    print(line, flush=True)
+
+
+def main_of(work: Callable[[], None]) -> int:
+    """Do the work; turn an error of ours into one line and its exit code, and Ctrl-C into 130."""
+    try:
+        work()
+    except CoinlakeError as error:
+        print(f"coinlake: {' '.join(str(error).split())}", file=sys.stderr, flush=True)
+        return error.exit_code
+    except KeyboardInterrupt:
+        return 130
+    return 0
