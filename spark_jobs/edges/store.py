@@ -49,10 +49,11 @@ class ObjectStore(Protocol):
 
 
 class S3Store:
-    """One bucket of any S3 store."""
+    """One bucket of any S3 store, or what lies below a prefix of it."""
 
-    def __init__(self, settings: LakeSettings, bucket: str) -> None:
+    def __init__(self, settings: LakeSettings, bucket: str, prefix: str = "") -> None:
         self._bucket = bucket
+        self._prefix = f"{prefix}/" if prefix else ""
         self._where = f"bucket {bucket} at {settings.s3_endpoint}"
         self._s3: Any = boto3.client(
             "s3",
@@ -76,7 +77,7 @@ class S3Store:
     def get(self, key: str) -> Stored | None:
         """Read an object; None where there is none."""
         try:
-            answer = self._call("get_object", Key=key)
+            answer = self._call("get_object", Key=self._prefix + key)
         except RefusedError as refused:
             if refused.code in {"NoSuchKey", "404"}:
                 return None
@@ -85,13 +86,13 @@ class S3Store:
 
     def put(self, key: str, body: bytes) -> None:
         """Write an object with a single PUT."""
-        self._call("put_object", Key=key, Body=body)
+        self._call("put_object", Key=self._prefix + key, Body=body)
 
     def put_if(self, key: str, body: bytes, tag: str | None) -> str | None:
         """Write with If-None-Match or If-Match."""
         condition = {"IfNoneMatch": "*"} if tag is None else {"IfMatch": tag}
         try:
-            return str(self._call("put_object", Key=key, Body=body, **condition)["ETag"])
+            return str(self._call("put_object", Key=self._prefix + key, Body=body, **condition)["ETag"])
         except RefusedError as refused:
             if refused.code in {"PreconditionFailed", "412", "ConditionalRequestConflict", "409", "NoSuchKey"}:
                 return None
@@ -99,20 +100,21 @@ class S3Store:
 
     def keys(self, prefix: str) -> Iterator[str]:
         """List keys, a page of 1,000 at a time."""
-        for page in self._pages(Prefix=prefix):
+        for page in self._pages(Prefix=self._prefix + prefix):
             for item in page.get("Contents", []):
-                yield item["Key"]
+                yield item["Key"].removeprefix(self._prefix)
 
     def folders(self, prefix: str) -> Iterator[str]:
         """List the common prefixes below a prefix."""
-        for page in self._pages(Prefix=prefix, Delimiter="/"):
+        whole = self._prefix + prefix
+        for page in self._pages(Prefix=whole, Delimiter="/"):
             for item in page.get("CommonPrefixes", []):
-                yield item["Prefix"][len(prefix) :].rstrip("/")
+                yield item["Prefix"].removeprefix(whole).rstrip("/")
 
     def delete(self, keys: list[str]) -> None:
         """Delete up to 1,000 objects per request."""
         for start in range(0, len(keys), 1000):
-            chunk = [{"Key": key} for key in keys[start : start + 1000]]
+            chunk = [{"Key": self._prefix + key} for key in keys[start : start + 1000]]
             self._call("delete_objects", Delete={"Objects": chunk, "Quiet": True})
 
     def _pages(self, **arguments: str) -> Iterator[dict[str, Any]]:
@@ -227,6 +229,8 @@ def open_store(settings: LakeSettings, uri: str) -> S3Store | FolderStore:
     Raises:
         StoreError: it cannot be reached, does not exist, or refuses our key; the message says which.
     """
-    store = S3Store(settings, uri.removeprefix("s3a://")) if uri.startswith("s3a://") else FolderStore(Path(uri[7:]))
+    scheme, _, place = uri.partition("://")
+    bucket, _, prefix = place.partition("/")
+    store = S3Store(settings, bucket, prefix) if scheme == "s3a" else FolderStore(Path(place))
     store.check()
     return store

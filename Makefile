@@ -1,0 +1,61 @@
+# Every task of coinlake. `make help` lists them. A fresh machine needs Python 3.11 to 3.13, a JDK 17, Maven and Go.
+
+PYTHON ?= python3
+BIN := .venv/bin
+PYTEST := $(BIN)/python -m pytest
+
+.DEFAULT_GOAL := help
+.PHONY: help setup demo up down status check format test test-unit test-streaming test-integration test-recorded lock clean
+
+help: ## list the tasks
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "make %-18s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+setup: ## make what is missing: packages, jars, MinIO (the other tasks do this by themselves)
+	@$(PYTHON) -c 'import sys; sys.exit(not (3, 11) <= sys.version_info < (3, 14))' 2>/dev/null \
+		|| { echo "expected Python 3.11 to 3.13 as $(PYTHON), found $$($(PYTHON) --version 2>&1): choose one with make PYTHON=..." >&2; exit 1; }
+	@$(PYTHON) -m infra.setup
+
+demo: setup ## replay three hours of market through the whole chain and show the candles
+	@$(BIN)/coinlake demo
+
+up: setup ## start Kafka and the object store
+	@$(BIN)/coinlake up
+
+down: ## stop them
+	@if [ -x $(BIN)/coinlake ]; then $(BIN)/coinlake down; else echo "nothing was set up"; fi
+
+status: setup ## show what runs
+	@$(BIN)/coinlake status
+
+check: setup ## lint, format, types and import rules
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+
+format: setup ## put the code into the one format
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+
+test: setup ## run every test
+	$(PYTEST)
+
+test-unit: setup ## run the unit tests and the examples in docstrings
+	$(PYTEST) tests/unit contracts ingest spark_jobs simulator infra
+
+test-streaming: setup ## run the tests of the Spark jobs
+	$(PYTEST) tests/streaming
+
+test-integration: setup ## run the tests against Kafka and MinIO
+	$(PYTEST) tests/integration
+
+test-recorded: setup ## run the tests on recorded venue data
+	$(PYTEST) tests/recorded
+
+lock: setup ## resolve the dependencies of pyproject.toml anew, within what the lock has
+	$(BIN)/uv pip compile --quiet --universal --generate-hashes --no-header --extra dev pyproject.toml -o requirements.lock
+
+clean: down ## stop the stack and remove what was made here, its data too; the cache outside the checkout stays
+	rm -rf .coinlake .venv build *.egg-info .mypy_cache .ruff_cache .import_linter_cache
+	rm -rf .hypothesis .pytest_cache spark-warehouse metastore_db derby.log
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +

@@ -1,0 +1,1 @@
+"""How it all runs: set-up, topics, buckets, jars, the embedded stack and the command line."""

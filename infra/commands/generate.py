@@ -1,0 +1,49 @@
+"""`coinlake generate`: poll the venues into Kafka."""
+
+from enum import StrEnum
+from typing import Annotated
+
+import typer
+
+from contracts.errors import SettingsError
+from contracts.settings import IngestSettings, JobSettings, KafkaSettings
+from infra.durations import parse_duration
+
+
+class LogForm(StrEnum):
+    """How a log line is written."""
+
+    LOGFMT = "logfmt"
+    JSON = "json"
+
+
+def register(app: typer.Typer) -> None:
+    """Add the command."""
+    app.command()(generate)
+
+
+def generate(
+    venue: Annotated[
+        list[str] | None, typer.Option("--venue", help="poll this venue alone; may be given more than once")
+    ] = None,
+    duration: Annotated[str, typer.Option(help="how long, such as 90s, 10m, 3h or 2d")] = "3h",
+    once: Annotated[bool, typer.Option("--once", help="poll each venue one time")] = False,
+    forever: Annotated[bool, typer.Option("--forever", help="until SIGTERM or Ctrl-C")] = False,
+    log_format: Annotated[LogForm, typer.Option(help="how log lines on standard error are written")] = LogForm.LOGFMT,
+) -> None:
+    """Poll the venues on a fixed grid and send what they answer to Kafka; every missed poll becomes a Gap."""
+    from ingest import generate as generator
+    from ingest.venues import VENUES
+
+    if once and forever:
+        raise SettingsError("expected --once or --forever, found both")
+    code = generator.run(
+        IngestSettings.load(),
+        KafkaSettings.load(),
+        JobSettings.load(),
+        venues=tuple(venue or VENUES),
+        once=once,
+        duration=None if forever else parse_duration(duration),
+        log_format=log_format.value,
+    )
+    raise typer.Exit(code)

@@ -1,0 +1,47 @@
+"""`coinlake process` and `coinlake rebuild`: submit the Spark jobs."""
+
+from typing import Annotated
+
+import typer
+
+Master = Annotated[str | None, typer.Option(help="a Spark master URL; default: COINLAKE_SPARK_MASTER, else local[*]")]
+
+
+def register(app: typer.Typer) -> None:
+    """Add the commands."""
+    app.command()(process)
+    app.command()(rebuild)
+
+
+def process(
+    trigger: Annotated[
+        str, typer.Option(help='"available-now" does what there is to do and ends; "1 minute" does so every minute')
+    ] = "available-now",
+    master: Master = None,
+) -> None:
+    """Land the topics, join, build candles and market cap, publish: submit spark_jobs/process_markets.py."""
+    _submit("process_markets", ["--trigger", trigger], master)
+
+
+def rebuild(
+    from_time: Annotated[
+        str | None, typer.Option("--from", help="such as 2024-03-19T12:00:00Z; default: the beginning")
+    ] = None,
+    to_time: Annotated[str | None, typer.Option("--to", help="exclusive; default: the end")] = None,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="only count what is missing or wrong")] = False,
+    master: Master = None,
+) -> None:
+    """Compute the joined and built tables anew over a range of event time, taking in rows that came too late."""
+    arguments = [*(["--from", from_time] if from_time else []), *(["--to", to_time] if to_time else [])]
+    _submit("rebuild", [*arguments, *(["--dry-run"] if dry_run else [])], master)
+
+
+def _submit(job: str, arguments: list[str], master: str | None) -> None:
+    from infra.children import Child
+    from infra.spark.submit import SparkSettings, submission
+
+    settings = SparkSettings.load()
+    chosen = settings.model_copy(update={"spark_master": master}) if master else settings
+    submitted = submission(job, arguments, chosen)
+    with Child(job, submitted.command, env=submitted.env) as child:
+        raise typer.Exit(child.wait())

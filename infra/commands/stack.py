@@ -1,0 +1,88 @@
+"""`coinlake up`, `down`, `status` and `logs`: the embedded stack."""
+
+from typing import Annotated
+
+import typer
+
+from contracts.errors import NoDataError
+from contracts.settings import home
+from infra.terminal import say, table
+
+
+def register(app: typer.Typer) -> None:
+    """Add the commands."""
+    for command in (up, down, status, logs):
+        app.command()(command)
+
+
+def up() -> None:
+    """Start Kafka and the object store, with topics, buckets and a key for the jobs."""
+    from infra import stack
+
+    info = stack.up(home(), say=say)
+    if info.already_running:
+        say(f"the stack is up already: Kafka {info.kafka_bootstrap_servers}, lake {info.lake}")
+        return
+    say(f"up: Kafka {info.kafka_bootstrap_servers}, lake {info.lake}; settings for the jobs in {info.home}/stack.env")
+
+
+def down() -> None:
+    """Stop everything that `up` started; what was written stays."""
+    from infra import stack
+
+    say("down: everything is stopped" if stack.down(home()) else "nothing was running")
+
+
+def status() -> None:
+    """Show what runs; exits with 1 when something does not."""
+    from infra import stack
+
+    rows = stack.status(home())
+    if not rows:
+        say("nothing was started yet: run `coinlake up`")
+        raise typer.Exit(1)
+    table(
+        ("name", "state", "pid", "port", "uptime", "memory"),
+        [
+            (
+                row.name,
+                row.state,
+                _or_dash(row.pid),
+                _or_dash(row.port),
+                _duration(row.uptime_seconds),
+                "-" if row.memory_bytes is None else f"{row.memory_bytes / 2**20:.0f} MiB",
+            )
+            for row in rows
+        ],
+    )
+    if any(row.state != "running" for row in rows):
+        raise typer.Exit(1)
+
+
+def logs(
+    part: Annotated[str, typer.Argument(help="kafka, minio or supervisord; all of them when left out")] = "",
+    lines: Annotated[int, typer.Option("--lines", "-n", min=1, help="how many of the last lines")] = 20,
+) -> None:
+    """Show the last lines of the stack's logs."""
+    from infra.stack.layout import Layout
+
+    folder = Layout(home()).log(part or "kafka").parent
+    found = sorted(folder.glob(f"{part or '*'}.log"))
+    if not found:
+        raise NoDataError(f"expected a log at {folder / (part or 'kafka')}.log, found none: run `coinlake up` first")
+    for log in found:
+        say(f"==> {log}")
+        for line in log.read_text(errors="replace").splitlines()[-lines:]:
+            say(line)
+
+
+def _or_dash(value: int | None) -> str:
+    return "-" if value is None else str(value)
+
+
+def _duration(seconds: float | None) -> str:
+    if seconds is None:
+        return "-"
+    minutes, rest = divmod(int(seconds), 60)
+    hours, minutes = divmod(minutes, 60)
+    return f"{hours}:{minutes:02}:{rest:02}"

@@ -1,0 +1,120 @@
+"""The demo itself: start the stack, play a market, run the job, show what came out, stop everything."""
+
+import os
+import shutil
+import time
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import psutil
+
+from contracts.errors import StackError
+from contracts.settings import KafkaSettings
+from infra.children import Child
+from infra.demo.memory import PeakMemory
+from infra.demo.replay import Market, coinlake, replay
+from infra.settings import StackSettings
+from infra.spark.submit import SparkSettings, spark_archive, submission
+from infra.stack import class_archive, processes
+from infra.stack.launch import embedded_stack
+from infra.stack.layout import Layout
+from infra.stack.ports import choose_ports
+from infra.stack.stop import down
+from infra.terminal import say
+
+COIN = "BTC"
+
+
+def demo(home: Path, market: Market, coin: str = COIN) -> None:
+    """Run the whole chain in a lake of its own, made anew each time; nothing is left running.
+
+    Raises:
+        StackError: a part did not start or ended with an error; the message says which and why.
+        NoDataError: nothing was joined for the coin.
+    """
+    begin = time.monotonic()
+    _make_anew(home)
+    os.environ["COINLAKE_HOME"] = str(home)
+    layout = Layout(home)
+    with PeakMemory(lambda: _everything(layout)) as memory, embedded_stack(home, _ports(), say=say):
+        with _step("replay", begin):
+            replay(market, home / "logs", KafkaSettings.load(), say)
+        with _step("Spark", begin):
+            _process(home)
+        with _step("results", begin):
+            _show(coin)
+    seconds = time.monotonic() - begin
+    say(f"\ndemo: done in {seconds:.0f} s, peak memory {memory.peak_bytes / 2**30:.1f} GiB; everything is stopped")
+    say(_what_next(home, coin))
+
+
+def _make_anew(home: Path) -> None:
+    """Stop what an earlier demo may have left, and forget its data."""
+    if home.exists():
+        down(home)
+        shutil.rmtree(home)
+    home.mkdir(parents=True)
+
+
+def _ports() -> StackSettings:
+    """Take the usual ports, and any free one in the place of each that is in use."""
+    wanted = StackSettings.load()
+    free = {}
+    for name, port in wanted.model_dump().items():
+        try:
+            choose_ports({name: port})
+        except StackError as error:
+            say(f"{error}; taking another")
+            free[name] = 0
+    return wanted.model_copy(update=free)
+
+
+@contextmanager
+def _step(name: str, begin: float) -> Iterator[None]:
+    say(f"--- {name} (at {time.monotonic() - begin:.0f} s)")
+    yield
+
+
+def _everything(layout: Layout) -> Iterable[psutil.Process]:
+    """List our own process, all below it, and the stack, which its supervisor has taken out of our tree."""
+    me = psutil.Process()
+    found = {me.pid: me}
+    for root in (me, *(part.process for part in processes.find(layout))):
+        found[root.pid] = root
+        try:
+            found |= {child.pid: child for child in root.children(recursive=True)}
+        except psutil.NoSuchProcess:
+            continue
+    return found.values()
+
+
+def _process(home: Path) -> None:
+    new_archive = home / "spark-classes.jsa"
+    submitted = submission(
+        "process_markets", ["--trigger", "available-now"], SparkSettings.load(), new_class_archive=new_archive
+    )
+    log = home / "logs" / "process.log"
+    with Child("the Spark job", submitted.command, env=submitted.env, each_line=say, log=log) as job:
+        job.finish()
+    class_archive.adopt(new_archive, spark_archive())
+
+
+def _show(coin: str) -> None:
+    with Child("show", coinlake("show", coin)) as shown:
+        shown.finish()
+
+
+def _what_next(home: Path, coin: str) -> str:
+    place = os.path.relpath(home)
+    return f"""
+The lake stays in {place}. To ask it more:
+
+  export COINLAKE_HOME={place}
+  .venv/bin/coinlake up                        # Kafka and MinIO again, in a few seconds
+  .venv/bin/coinlake show ETH                  # candles, market cap, toman prices and premiums
+  .venv/bin/coinlake explain {coin} TIME         # one candle, back to the bytes on the wire
+  eval "$(.venv/bin/coinlake env)"             # then, with pandas:
+  .venv/bin/python -c \
+    "import os, pandas as pd; print(pd.read_parquet(os.environ['CANDLES'], filters=[('coin', '==', '{coin}')]))"
+  .venv/bin/coinlake down"""

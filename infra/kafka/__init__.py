@@ -1,0 +1,1 @@
+"""Kafka's administration: the client and the topics."""

@@ -1,0 +1,20 @@
+"""The embedded stack: Kafka and MinIO on loopback, under one folder, run by supervisord."""
+
+from infra.stack.crash import kill_part, restart_part
+from infra.stack.info import PartStatus, StackInfo
+from infra.stack.launch import embedded_stack, free_ports, up
+from infra.stack.status import running_info, status
+from infra.stack.stop import down
+
+__all__ = [
+    "PartStatus",
+    "StackInfo",
+    "down",
+    "embedded_stack",
+    "free_ports",
+    "kill_part",
+    "restart_part",
+    "running_info",
+    "status",
+    "up",
+]

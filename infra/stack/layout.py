@@ -1,0 +1,102 @@
+"""Where the embedded stack keeps what: everything under one folder, secrets readable by the owner alone."""
+
+import hashlib
+import os
+import tempfile
+from dataclasses import dataclass
+from pathlib import Path
+
+LONGEST_SOCKET_PATH = 90
+"""A Unix socket's path has 107 bytes; supervisord appends its pid while it binds."""
+
+
+@dataclass(frozen=True)
+class Layout:
+    """The paths of one embedded stack."""
+
+    home: Path
+
+    @property
+    def stack_env(self) -> Path:
+        """Where the ports and the job's key are written for every other command."""
+        return self.home / "stack.env"
+
+    @property
+    def root_env(self) -> Path:
+        """MinIO's own credentials: read by MinIO and by `up`, by no job."""
+        return self.home / "minio-root.env"
+
+    @property
+    def ports(self) -> Path:
+        """Which port each part was given at the last start."""
+        return self.home / "ports.json"
+
+    @property
+    def lock(self) -> Path:
+        """Held while the stack is being started or stopped."""
+        return self.home / "stack.lock"
+
+    @property
+    def supervisor_conf(self) -> Path:
+        """What supervisord runs."""
+        return self.home / "supervisord.conf"
+
+    @property
+    def socket(self) -> Path:
+        """Where supervisord takes commands; in a private temporary folder when `home` is too deep for a socket."""
+        socket = self.home / "supervisor.sock"
+        if len(os.fsencode(socket)) <= LONGEST_SOCKET_PATH:
+            return socket
+        name = hashlib.sha256(os.fsencode(self.home)).hexdigest()[:16]
+        return Path(tempfile.gettempdir()) / f"coinlake-{os.getuid()}-{name}" / "supervisor.sock"
+
+    @property
+    def kafka_conf(self) -> Path:
+        """The broker's server.properties."""
+        return self.home / "kafka" / "server.properties"
+
+    @property
+    def kafka_data(self) -> Path:
+        """The broker's log segments and metadata."""
+        return self.home / "kafka" / "data"
+
+    @property
+    def new_class_archive(self) -> Path:
+        """Where Kafka's JVM writes a class archive as it ends, before it is moved into the cache."""
+        return self.home / "kafka" / "classes.jsa"
+
+    @property
+    def minio_data(self) -> Path:
+        """The object store's drive."""
+        return self.home / "minio"
+
+    @property
+    def files(self) -> Path:
+        """The lake when there is no object store."""
+        return self.home / "files"
+
+    def log(self, part: str) -> Path:
+        """Return the log of a part."""
+        return self.home / "logs" / f"{part}.log"
+
+    def make(self) -> None:
+        """Make the folders."""
+        for folder in (self.home, self.kafka_conf.parent, self.minio_data, self.log("kafka").parent):
+            folder.mkdir(parents=True, exist_ok=True)
+        self.socket.parent.mkdir(mode=0o700, exist_ok=True)
+
+
+def write_private(path: Path, text: str) -> None:
+    """Write a file that only its owner can read; it is replaced whole, never seen half-written."""
+    part = path.with_name(path.name + ".part")
+    part.unlink(missing_ok=True)
+    with os.fdopen(os.open(part, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as file:
+        file.write(text)
+    part.replace(path)
+
+
+def read_env(path: Path) -> dict[str, str]:
+    """Read a file of NAME=value lines; a file that is not there has none."""
+    if not path.exists():
+        return {}
+    return dict(line.split("=", 1) for line in path.read_text().splitlines() if "=" in line)

@@ -1,0 +1,58 @@
+"""The processes of a stack, found by what they run, so that one whose supervisor died is found as well."""
+
+import os
+import signal
+import time
+from dataclasses import dataclass
+
+import psutil
+
+from infra.stack import kafka, supervisor
+from infra.stack.layout import Layout
+
+
+@dataclass(frozen=True)
+class Found:
+    """One process of a stack."""
+
+    part: str
+    process: psutil.Process
+
+
+def find(layout: Layout) -> list[Found]:
+    """Return the processes of the stack that lives in this folder."""
+    found = []
+    for process in psutil.process_iter(["cmdline", "status"]):
+        part = _part(layout, process.info["cmdline"] or [])
+        if part is not None and process.info["status"] != psutil.STATUS_ZOMBIE and process.pid != os.getpid():
+            found.append(Found(part, process))
+    return found
+
+
+def wait_gone(layout: Layout, seconds: float) -> bool:
+    """Wait until no process of the stack is left; tell whether that came true in time."""
+    deadline = time.monotonic() + seconds
+    while find(layout):
+        if time.monotonic() > deadline:
+            return False
+        time.sleep(0.05)
+    return True
+
+
+def send(layout: Layout, number: signal.Signals) -> None:
+    """Send a signal to every process of the stack, the supervisor first, so that it restarts nothing."""
+    for found in sorted(find(layout), key=lambda each: each.part != "supervisord"):
+        try:
+            found.process.send_signal(number)
+        except psutil.NoSuchProcess:
+            continue
+
+
+def _part(layout: Layout, command: list[str]) -> str | None:
+    if str(layout.supervisor_conf) in command and supervisor.MODULE in command:
+        return "supervisord"
+    if str(layout.kafka_conf) in command and (kafka.MAIN in command or kafka.FORMAT_MAIN in command):
+        return "kafka"
+    if str(layout.minio_data) in command and "server" in command:
+        return "minio"
+    return None

@@ -1,0 +1,34 @@
+"""Wait until a part of the stack is healthy, and say in one line why it never will be."""
+
+import threading
+import time
+
+from contracts.errors import StackError
+from infra.stack import health
+from infra.stack.layout import Layout
+from infra.stack.supervisor import ALIVE, Supervisor, last_line
+
+READY_SECONDS = 120
+_PROBES = {"kafka": health.kafka_is_ready, "minio": health.minio_is_ready}
+
+
+def wait_ready(layout: Layout, part: str, port: int, cancelled: threading.Event | None = None) -> None:
+    """Wait until a started part is healthy.
+
+    Raises:
+        StackError: it ended, it was not healthy in time, or `cancelled` was set meanwhile.
+    """
+    supervisor, log = Supervisor(layout.socket), layout.log(part)
+    deadline = time.monotonic() + READY_SECONDS
+    first_pid = supervisor.states()[part].pid
+    while not (cancelled and cancelled.is_set()):
+        now = supervisor.states()[part]
+        # Another pid: it ended and supervisord has started it again.
+        if now.state not in ALIVE or now.pid != first_pid:
+            raise StackError(f"{part} ended while it started: {last_line(log)} (log: {log})")
+        if _PROBES[part](port):
+            return
+        if time.monotonic() > deadline:
+            raise StackError(f"{part} was not ready within {READY_SECONDS} s: {last_line(log)} (log: {log})")
+        time.sleep(0.1)
+    raise StackError(f"{part} was not waited for: the start was given up")

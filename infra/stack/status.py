@@ -1,0 +1,59 @@
+"""What of the embedded stack runs."""
+
+import time
+from pathlib import Path
+
+import psutil
+
+from contracts.errors import StackError
+from infra.stack import processes
+from infra.stack.info import PartStatus, StackInfo, read_info, read_ports
+from infra.stack.layout import Layout
+from infra.stack.supervisor import ALIVE, ProgramState, Supervisor
+
+PORTS = {"kafka": "kafka_port", "minio": "minio_port"}
+
+
+def running_info(home: Path) -> StackInfo | None:
+    """Return where the stack is when every part of it runs, else None."""
+    layout = Layout(home.absolute())
+    programs = _programs(layout)
+    if not programs or any(program.state not in ALIVE for program in programs.values()):
+        return None
+    return read_info(layout)
+
+
+def status(home: Path) -> list[PartStatus]:
+    """Return a row for supervisord and one for each part; none at all when nothing was ever started."""
+    layout = Layout(home.absolute())
+    programs, ports = _programs(layout), read_ports(layout)
+    found = {each.part: each.process.pid for each in processes.find(layout)}
+    if not programs and not found and not ports:
+        return []
+    names = list(programs) or [part for part in PORTS if PORTS[part] in ports]
+    return [
+        _row(name, programs[name].state.lower() if name in programs else None, found.get(name), ports.get(PORTS[name]))
+        for name in names
+    ] + [_row("supervisord", None, found.get("supervisord"), None)]
+
+
+def _programs(layout: Layout) -> dict[str, ProgramState]:
+    try:
+        return Supervisor(layout.socket).states()
+    except StackError:
+        return {}
+
+
+def _row(name: str, state: str | None, pid: int | None, port: int | None) -> PartStatus:
+    if pid is None:
+        # supervisord answers no more, or says why it does not run the part.
+        return PartStatus(name, state or "stopped", None, port, None, None)
+    try:
+        process = psutil.Process(pid)
+        uptime, memory = time.time() - process.create_time(), process.memory_full_info().pss
+    except psutil.NoSuchProcess:
+        return PartStatus(name, "stopped", None, port, None, None)
+    except psutil.AccessDenied:
+        uptime, memory = None, None
+    shown = "running" if state in (None, "starting") else state
+    return PartStatus(name, shown, pid, port, uptime, memory)

@@ -1,0 +1,46 @@
+"""Lists kept in files beside the code say what the code says."""
+
+import re
+import tomllib
+from pathlib import Path
+
+from pydantic import SecretStr
+
+import infra.settings
+from contracts.settings import SettingsGroup
+
+ROOT = Path(__file__).parent.parent.parent.parent
+
+
+def groups() -> list[type[SettingsGroup]]:
+    assert infra.settings.StackSettings in SettingsGroup.__subclasses__()
+    return [group for group in SettingsGroup.__subclasses__() if not group.__module__.startswith("tests")]
+
+
+def test_env_example_names_every_setting_with_its_default() -> None:
+    expected = {"COINLAKE_HOME": ".coinlake"}
+    for group in groups():
+        for name, field in group.model_fields.items():
+            default = field.default
+            expected[f"COINLAKE_{name.upper()}"] = "" if isinstance(default, SecretStr) else str(default)
+    text = (ROOT / ".env.example").read_text()
+    found = dict(re.findall(r"^# (COINLAKE_\w+)=(.*)$", text, re.MULTILINE))
+    assert found == expected
+    # Nothing is set by copying the file as it is.
+    assert [line for line in text.splitlines() if line and not line.startswith("#")] == []
+
+
+def test_every_dependency_has_its_reason() -> None:
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+    declared = [*project["dependencies"], *project["optional-dependencies"]["dev"]]
+    names = sorted(re.split(r"[\[<>=!~; ]", requirement)[0] for requirement in declared)
+    python, _jars = (ROOT / "docs" / "dependencies.md").read_text().split("## Jars")
+    rows = re.findall(r"^\| `([^`]+)` \| (\S.*) \|$", python, re.MULTILINE)
+    assert sorted(name for name, _ in rows) == names
+
+
+def test_make_help_lists_every_target() -> None:
+    makefile = (ROOT / "Makefile").read_text()
+    phony = re.search(r"^\.PHONY: (.*)$", makefile, re.MULTILINE)
+    assert phony is not None
+    assert sorted(phony[1].split()) == sorted(re.findall(r"^([a-z-]+):.*## \S", makefile, re.MULTILINE))
