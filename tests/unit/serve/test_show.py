@@ -1,0 +1,118 @@
+"""`coinlake show` on a small lake in files, down to the characters."""
+
+import io
+from pathlib import Path
+from typing import Any
+
+import pytest
+from rich.console import Console
+
+from contracts.errors import NoDataError
+from contracts.settings import LakeSettings
+from contracts.tables import CANDLES, MARKET_CAP, MARKET_SNAPSHOTS
+from serve.show import show
+from tests.unit.serve.rows import at, candle, lake_in, published, snapshot, total
+
+
+@pytest.fixture
+def lake(tmp_path: Path) -> LakeSettings:
+    lake = lake_in(tmp_path)
+    usd = [
+        candle(0, "83000 83500.123456789123456789 82900 83434.405 83200"),
+        candle(10, "83434.405 83600 83400 83500 83512.5"),
+    ]
+    tmn = [
+        candle(0, "9280788472.064 9280788472.064 9280788472.064 9280788472.064 9280788472.064", venue="base_tmn"),
+        candle(0, "9400000000 9400000000 9300000000 9350000000 9380000000", venue="wallex"),
+    ]
+    published(lake, CANDLES, [*usd, *({**row, "quote": "TMN", "complete": False, "samples": 9} for row in tmn)])
+    published(lake, MARKET_SNAPSHOTS, [snapshot(1, "BTCTMN", premium=None), snapshot(5, "BTCTMN")])
+    published(lake, MARKET_CAP, [total(0, "3412345678901.12345678"), total(10, "3500000000000")])
+    return lake
+
+
+def shown(lake: LakeSettings, coin: str = "btc", width: int = 80, **options: Any) -> str:
+    console = Console(file=io.StringIO(), width=width)
+    show(lake, coin, console, **options)
+    assert isinstance(console.file, io.StringIO)
+    return "\n".join(line.rstrip() for line in console.file.getvalue().splitlines())
+
+
+def test_the_header_says_last_prices_premiums_and_the_market(lake: LakeSettings) -> None:
+    assert shown(lake).splitlines()[:6] == [
+        "BTC, times in UTC",
+        "base_tmn TMN           9,280,788,472  close of the candle of 2024-03-19 12:00",
+        "coin_market_cap USD        83,500.00  close of the candle of 2024-03-19 12:10",
+        "wallex TMN             9,350,000,000  close of the candle of 2024-03-19 12:00",
+        "premium BTCTMN                +1.28%  9,400,000,000 TMN over base_tmn 9,280,788,472, 2024-03-19 12:05",
+        "total market cap            $3.500 T  100 coins, BTC 52.22%, until 2024-03-19 12:20",
+    ]
+
+
+def test_the_table_of_a_series_rounds_half_up_and_groups_thousands(lake: LakeSettings) -> None:
+    page = shown(lake)
+    assert "BTC/USD 10m candles, coin_market_cap" in page
+    assert "2024-03-19 12:00 83,000.00 83,500.12 82,900.00 83,434.41 83,200.00 yes 10/10" in page
+    assert "2024-03-19 12:10 83,434.41 83,600.00 83,400.00 83,500.00 83,512.50 yes 10/10" in page
+
+
+def test_a_candle_with_samples_missing_is_shown_as_not_complete(lake: LakeSettings) -> None:
+    row = next(line for line in shown(lake).splitlines() if line.startswith("2024-03-19 12:00 9,280"))
+    assert row.endswith("no 9/10")
+
+
+def test_the_last_n_are_the_newest_in_time_order(lake: LakeSettings) -> None:
+    page = shown(lake, last=1)
+    assert "2024-03-19 12:00 83,000.00" not in page
+    assert "2024-03-19 12:10 83,434.41" in page
+    assert page.count("3.412 T") == 0
+
+
+def test_total_market_cap_of_the_last_windows_is_shown(lake: LakeSettings) -> None:
+    lines = shown(lake).splitlines()
+    assert [" ".join(line.split()) for line in lines[-2:]] == [
+        "2024-03-19 12:00 3.412 T 100 40 min BTC 52.22%",
+        "2024-03-19 12:10 3.500 T 100 40 min BTC 52.22%",
+    ]
+
+
+def test_a_quote_chooses_its_series(lake: LakeSettings) -> None:
+    page = shown(lake, quotes=["tmn"])
+    assert "BTC/TMN 10m candles, wallex" in page
+    assert "BTC/USD 10m candles" not in page
+
+
+def test_a_narrow_terminal_cuts_no_digit_off(lake: LakeSettings) -> None:
+    assert "9,280,788,472 9,280,788,472 9,280,788,472 9,280,788,472 9,280,788,472" in shown(lake, width=40)
+
+
+def test_a_coin_on_no_wallex_market_is_shown_without_a_premium(lake: LakeSettings) -> None:
+    published(lake, CANDLES, [candle(10, "2 2 2 2 2", coin="ETH")])
+    page = shown(lake, "ETH")
+    assert "premium" not in page
+    assert "coin_market_cap USD         2.000000" in page
+
+
+@pytest.mark.parametrize(
+    ("coin", "options", "message"),
+    [
+        ("XRP", {}, "expected one of 1 coins, such as BTC, found XRP"),
+        ("BTC", {"quotes": ["EUR"]}, "expected BTC in EUR, found it in TMN, USD"),
+        ("BTC", {"interval": "1h"}, "expected 1h candles of BTC, found 10m"),
+    ],
+)
+def test_what_is_not_there_is_answered_with_what_is(
+    lake: LakeSettings, coin: str, options: dict[str, Any], message: str
+) -> None:
+    with pytest.raises(NoDataError) as raised:
+        shown(lake, coin, **options)
+    assert str(raised.value) == message
+
+
+def test_hundreds_of_candles_reach_back_over_several_dates(lake: LakeSettings) -> None:
+    days = [candle(24 * 60 * day, f"{day} {day} {day} {day} {day}") for day in range(1, 6)]
+    published(lake, CANDLES, days)
+    page = shown(lake, last=2)
+    assert f"{at(24 * 60 * 5):%Y-%m-%d %H:%M}" in page
+    assert f"{at(24 * 60 * 4):%Y-%m-%d %H:%M}" in page
+    assert f"{at(24 * 60 * 3):%Y-%m-%d %H:%M}" not in page
