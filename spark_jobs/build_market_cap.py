@@ -15,7 +15,7 @@ from spark_jobs.edges.lake import Transaction, transaction_of
 from spark_jobs.edges.progress import Outcome
 from spark_jobs.transforms.market_cap import total_market_cap
 from spark_jobs.transforms.roll_up import interval_name
-from spark_jobs.transforms.spans import Span, widened, within
+from spark_jobs.transforms.spans import Span, aligned, widened, within
 
 
 def plan(quotes: DataFrame, rules: JobSettings) -> DataFrame:
@@ -39,8 +39,9 @@ def start(context: Context) -> StreamingQuery:
 
 
 def reached(spans: Sequence[Span], rules: JobSettings) -> list[Span]:
-    """Stretch the spans of new quotes to every interval in which one of them may count."""
-    return widened(spans, before=dt.timedelta(0), after=dt.timedelta(minutes=rules.market_cap_max_age_minutes))
+    """Stretch the spans of new quotes to every whole interval in which one of them may count."""
+    after = dt.timedelta(minutes=rules.market_cap_max_age_minutes)
+    return [aligned(span, rules.candle_minutes) for span in widened(spans, before=dt.timedelta(0), after=after)]
 
 
 def compute(context: Context, spans: Sequence[Span]) -> DataFrame:

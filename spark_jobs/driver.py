@@ -4,7 +4,7 @@ import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
-from contracts.errors import CoinlakeError
+from contracts.errors import CoinlakeError, JobError
 from contracts.settings import JobSettings, KafkaSettings, LakeSettings
 from contracts.tables import TABLES
 from spark_jobs.context import Context
@@ -12,20 +12,26 @@ from spark_jobs.edges.lake import Lake
 from spark_jobs.edges.lease import Lease
 from spark_jobs.edges.progress import Progress
 from spark_jobs.edges.session import open_session
+from spark_jobs.edges.spark_errors import ENGINE_ERRORS, reason_of
 from spark_jobs.edges.store import open_store
 
 
 @contextmanager
-def driving(name: str) -> Iterator[Context]:
+def driving(name: str, check: Callable[[KafkaSettings], object] | None = None) -> Iterator[Context]:
     """Open what a job needs and hold the writer lease of all tables while the block runs.
 
+    `check` looks at Kafka before the session starts, so that what is missing is said in a second.
+
     Raises:
+        CoinlakeError: as `check` says.
         SettingsError: a setting cannot be used.
         StoreError: the object store cannot be reached, refuses the key, or lacks a bucket.
         LeaseHeldError: another driver is writing.
     """
     kafka, settings, rules = KafkaSettings.load(), LakeSettings.load(), JobSettings.load()
     state, published = open_store(settings, settings.state), open_store(settings, settings.lake)
+    if check is not None:
+        check(kafka)
     with Lease(state, TABLES) as lease:
         spark = open_session(f"coinlake {name}", settings, rules)
         progress = Progress(say)
@@ -43,12 +49,19 @@ def say(line: str) -> None:
 
 
 def main_of(work: Callable[[], None]) -> int:
-    """Do the work; turn an error of ours into one line and its exit code, and Ctrl-C into 130."""
+    """Do the work; turn an error of ours or of the engine into one line and its exit code, and Ctrl-C into 130."""
     try:
         work()
     except CoinlakeError as error:
-        print(f"coinlake: {' '.join(str(error).split())}", file=sys.stderr, flush=True)
+        _complain(str(error))
         return error.exit_code
+    except ENGINE_ERRORS as error:
+        _complain(f"the job ended with an error: {reason_of(error)}")
+        return JobError.exit_code
     except KeyboardInterrupt:
         return 130
     return 0
+
+
+def _complain(message: str) -> None:
+    print(f"coinlake: {' '.join(message.split())}", file=sys.stderr, flush=True)

@@ -58,7 +58,7 @@ def start(context: Context) -> StreamingQuery:
     quotes, tickers = _bronze_streams(context, checkpoint.note(FILLED))
 
     def write(batch: DataFrame, number: int) -> Outcome:
-        return Outcome(lake.append(batch, MARKET_SNAPSHOTS, transaction_of(batch, number, MARKET_SNAPSHOTS)))
+        return Outcome(lake.append_stateful(batch, MARKET_SNAPSHOTS, transaction_of(batch, number, MARKET_SNAPSHOTS)))
 
     return lake.run(MARKET_SNAPSHOTS.name, plan(quotes, tickers, rules), write)
 

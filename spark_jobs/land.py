@@ -5,7 +5,7 @@ from pyspark.sql import DataFrame
 from pyspark.sql.streaming.query import StreamingQuery
 
 from contracts.errors import TopicError
-from contracts.settings import JobSettings
+from contracts.settings import JobSettings, KafkaSettings
 from contracts.spark_schema import struct_type
 from contracts.streams import COIN_MARKET_CAP, INGEST_REJECTED, WALLEX, Stream
 from contracts.tables import LANDINGS, REJECTED, Landing, Table
@@ -34,6 +34,16 @@ def plan(messages: DataFrame, stream: Stream, max_ahead_seconds: float) -> DataF
     )
 
 
+def find_topics(kafka: KafkaSettings) -> dict[str, TopicFacts]:
+    """Ask the broker about every topic that is landed.
+
+    Raises:
+        BrokerError: no broker answers.
+        TopicError: a topic is missing.
+    """
+    return describe_topics(kafka, [*(landing.stream.topic for landing in LANDINGS), INGEST_REJECTED.topic])
+
+
 def start(context: Context) -> list[StreamingQuery]:
     """Start landing every topic, side by side.
 
@@ -41,7 +51,7 @@ def start(context: Context) -> list[StreamingQuery]:
         BrokerError: no broker answers.
         TopicError: a topic is missing, or is not the one that its bronze table was landed from.
     """
-    facts = describe_topics(context.kafka, [*(landing.stream.topic for landing in LANDINGS), INGEST_REJECTED.topic])
+    facts = find_topics(context.kafka)
     rejected = _land_rejected(context, facts[INGEST_REJECTED.topic])
     return [rejected, *(_land(context, landing, facts[landing.stream.topic]) for landing in LANDINGS)]
 
@@ -64,8 +74,9 @@ def _land(context: Context, landing: Landing, topic: TopicFacts) -> StreamingQue
         refused = refused_rows(parsed)
         rejected = refused.count()
         if rejected:
-            unseen = without(refused, lake.read(REJECTED), REJECTED.identity)
-            lake.append(unseen, REJECTED, transaction_of(batch, number, REJECTED))
+            with lake.alone(REJECTED):
+                unseen = without(refused, lake.read(REJECTED), REJECTED.identity)
+                lake.append(unseen, REJECTED, transaction_of(batch, number, REJECTED))
         good = good_rows(parsed, struct_type(stream.record).names)
         newest = newest_event_time(lake.delta(table))
         dates = [row["date"] for row in good.select("date").distinct().collect()]
@@ -102,4 +113,6 @@ def _read(context: Context, stream: Stream, topic: TopicFacts, table: Table) -> 
         )
     fresh = not Checkpoint(context.state, table).exists()
     known = next_offsets(context.lake.delta(table), stream.topic) if fresh else {}
-    return read_topic(context.spark, context.kafka, stream.topic, topic.partitions, known)
+    return read_topic(
+        context.spark, context.kafka, stream.topic, topic.partitions, known, context.rules.max_offsets_per_batch
+    )

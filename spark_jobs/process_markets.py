@@ -21,6 +21,7 @@ from spark_jobs import build_candles, build_market_cap, join_markets, land
 from spark_jobs.context import Context
 from spark_jobs.driver import driving, main_of, say
 from spark_jobs.edges.publish import publish
+from spark_jobs.edges.spark_errors import reason_of
 
 AVAILABLE_NOW = "available-now"
 
@@ -45,16 +46,10 @@ def finish(queries: Iterable[StreamingQuery]) -> None:
         for query in waiting:
             query.awaitTermination()
     except StreamingQueryException as error:
-        raise JobError(f"query {query.name} ended with an error: {_reason(error)}") from error
+        raise JobError(f"query {query.name} ended with an error: {reason_of(error)}") from error
     finally:
         for query in waiting:
             query.stop()
-
-
-def _reason(error: StreamingQueryException) -> str:
-    """Find, in all that Spark wraps around an error, our own message, else the first line."""
-    ours = re.findall(r"^contracts\.errors\.\w+: (.+)$", str(error), flags=re.MULTILINE)
-    return str(ours[-1]) if ours else str(error).strip().splitlines()[0][:500]
 
 
 def trigger(text: str) -> float | None:
@@ -65,7 +60,7 @@ def trigger(text: str) -> float | None:
     """
     if text == AVAILABLE_NOW:
         return None
-    match = re.fullmatch(r"(\d+) (second|minute|hour)s?", text)
+    match = re.fullmatch(r"([1-9]\d*) (second|minute|hour)s?", text)
     if match is None:
         raise argparse.ArgumentTypeError(f'expected "available-now" or an interval such as "1 minute", found "{text}"')
     return float(match[1]) * {"second": 1, "minute": 60, "hour": 3600}[match[2]]
@@ -82,7 +77,7 @@ def every(seconds: float, work: Callable[[], None]) -> None:
 def run(seconds: float | None) -> None:
     """Process once (None), or every so many seconds until stopped."""
     try:
-        with driving("process_markets") as context:
+        with driving("process_markets", check=land.find_topics) as context:
             if seconds is None:
                 process(context)
             else:

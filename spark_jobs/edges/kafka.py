@@ -12,7 +12,6 @@ from contracts.errors import BrokerError, TopicError
 from contracts.settings import KafkaSettings
 
 PATIENCE_SECONDS = 10.0
-MAX_OFFSETS_PER_BATCH = 500_000
 EARLIEST = -2
 """How Spark's Kafka source writes "the earliest offset" in JSON."""
 
@@ -35,7 +34,10 @@ def describe_topics(kafka: KafkaSettings, topics: list[str]) -> dict[str, TopicF
     try:
         admin.list_topics(timeout=PATIENCE_SECONDS)
     except KafkaException:
-        raise BrokerError(f"expected a Kafka broker at {kafka.kafka_bootstrap_servers}, found none") from None
+        raise BrokerError(
+            f"expected a Kafka broker at {kafka.kafka_bootstrap_servers}, found none:"
+            ' start it with "coinlake up" or set COINLAKE_KAFKA_BOOTSTRAP_SERVERS'
+        ) from None
     found = {}
     for topic, future in admin.describe_topics(TopicCollection(topics), request_timeout=PATIENCE_SECONDS).items():
         try:
@@ -47,7 +49,12 @@ def describe_topics(kafka: KafkaSettings, topics: list[str]) -> dict[str, TopicF
 
 
 def read_topic(
-    spark: SparkSession, kafka: KafkaSettings, topic: str, partitions: int, next_offsets: Mapping[int, int]
+    spark: SparkSession,
+    kafka: KafkaSettings,
+    topic: str,
+    partitions: int,
+    next_offsets: Mapping[int, int],
+    max_offsets_per_batch: int,
 ) -> DataFrame:
     """Read a topic as a stream.
 
@@ -61,6 +68,6 @@ def read_topic(
         .option("subscribe", topic)
         .option("startingOffsets", start)
         .option("failOnDataLoss", "true")
-        .option("maxOffsetsPerTrigger", MAX_OFFSETS_PER_BATCH)
+        .option("maxOffsetsPerTrigger", max_offsets_per_batch)
         .load()
     )

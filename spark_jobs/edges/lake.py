@@ -1,7 +1,9 @@
 """Reading and writing the Delta tables: the only place that knows their paths and how a write is made idempotent."""
 
 import datetime as dt
-from collections.abc import Callable, Mapping
+import threading
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 
 import msgspec
 import pyarrow as pa
@@ -13,7 +15,7 @@ from pyspark.sql.streaming.query import StreamingQuery
 
 from contracts.errors import JobError, StoreError
 from contracts.settings import LakeSettings
-from contracts.tables import Table
+from contracts.tables import TABLES, Table
 from spark_jobs.edges.lease import Lease
 from spark_jobs.edges.progress import Outcome, Progress
 
@@ -42,6 +44,7 @@ class Lake:
         self._settings = settings
         self._lease = lease
         self._progress = progress
+        self._turns = {table.name: threading.RLock() for table in TABLES}
 
     def uri(self, table: Table) -> str:
         """Return where a table is."""
@@ -98,9 +101,28 @@ class Lake:
         reader = self._spark.readStream.format("delta").option("skipChangeCommits", "true")
         return reader.option("maxFilesPerTrigger", MAX_FILES_PER_BATCH).options(**options).load(self.uri(table))
 
+    @contextmanager
+    def alone(self, table: Table) -> Iterator[None]:
+        """Keep the other queries of this driver from writing a table while the block reads it and appends to it.
+
+        Of two writes side by side, Delta refuses the later one where its rows depend on what the table holds.
+        """
+        with self._turns[table.name]:
+            yield
+
     def append(self, rows: DataFrame, table: Table, transaction: Transaction) -> int:
         """Append rows once, however often the batch is run; return how many there were."""
         return self._write(rows, table, transaction, lambda writer: writer.mode("append"))
+
+    def append_stateful(self, rows: DataFrame, table: Table, transaction: Transaction) -> int:
+        """Append the rows of a query with state, which are computed even where the batch was committed before.
+
+        Computing them is what writes the state of the batch; Spark ends a query whose batch left it out.
+        """
+        if self._has_seen(table, transaction):
+            rows.write.format("noop").mode("overwrite").save()
+            return 0
+        return self.append(rows, table, transaction)
 
     def replace(self, rows: DataFrame, table: Table, where: str, transaction: Transaction | None = None) -> int:
         """Replace the rows that satisfy `where` by these, in one Delta transaction; return how many there are now.
@@ -118,14 +140,15 @@ class Lake:
         transaction: Transaction | None,
         mode: Callable[[DataFrameWriter], DataFrameWriter],
     ) -> int:
-        self._lease.check()
-        writer = rows.select(*table.schema.names).write.format("delta")
-        if transaction is not None:
-            if self._has_seen(table, transaction):
-                return 0
-            writer = writer.option("txnAppId", transaction.app_id).option("txnVersion", transaction.version)
-        mode(writer).save(self.uri(table))
-        return self._rows_of_newest_commit(table)
+        with self.alone(table):
+            self._lease.check()
+            writer = rows.select(*table.schema.names).write.format("delta")
+            if transaction is not None:
+                if self._has_seen(table, transaction):
+                    return 0
+                writer = writer.option("txnAppId", transaction.app_id).option("txnVersion", transaction.version)
+            mode(writer).save(self.uri(table))
+            return self._rows_of_newest_commit(table)
 
     def _has_seen(self, table: Table, transaction: Transaction) -> bool:
         """Say whether this batch was committed before: then even computing its rows is for nothing."""

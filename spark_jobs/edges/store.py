@@ -4,6 +4,7 @@ Two stores obey the same Protocol: S3 (MinIO or any other) and a folder, for a `
 what the writer lease stands on.
 """
 
+import fcntl
 import hashlib
 import os
 from collections.abc import Iterator
@@ -13,7 +14,7 @@ from typing import Any, Protocol
 import boto3
 import msgspec
 from botocore.config import Config
-from botocore.exceptions import BotoCoreError, ClientError
+from botocore.exceptions import BotoCoreError, ClientError, EndpointConnectionError
 
 from contracts.errors import StoreError
 from contracts.settings import LakeSettings
@@ -54,6 +55,7 @@ class S3Store:
     def __init__(self, settings: LakeSettings, bucket: str, prefix: str = "") -> None:
         self._bucket = bucket
         self._prefix = f"{prefix}/" if prefix else ""
+        self._endpoint = settings.s3_endpoint
         self._where = f"bucket {bucket} at {settings.s3_endpoint}"
         self._s3: Any = boto3.client(
             "s3",
@@ -132,6 +134,11 @@ class S3Store:
         except ClientError as error:
             code = str(error.response.get("Error", {}).get("Code", "unknown"))
             raise RefusedError(_explained(code, self._where), code) from None
+        except EndpointConnectionError:
+            raise StoreError(
+                f"expected an object store at {self._endpoint}, found none:"
+                ' start it with "coinlake up" or set COINLAKE_S3_ENDPOINT'
+            ) from None
         except BotoCoreError as error:
             raise StoreError(f"expected the object store to answer ({self._where}), found: {error}") from None
 
@@ -149,7 +156,8 @@ def _explained(code: str, where: str) -> str:
         "NoSuchBucket": f'{where} does not exist: create it with "coinlake up"',
         "SignatureDoesNotMatch": f"{where} refuses the secret in COINLAKE_S3_SECRET_KEY",
         "InvalidAccessKeyId": f"{where} does not know the key in COINLAKE_S3_ACCESS_KEY",
-        "AccessDenied": f"{where} denies access to the key in COINLAKE_S3_ACCESS_KEY",
+        "AccessDenied": f"{where} does not exist, or is closed to the key in COINLAKE_S3_ACCESS_KEY",
+        "XMinioStorageFull": f"{where} has no room left: free some space and run again",
     }.get(code, f"{where} answered {code}")
 
 
@@ -183,22 +191,16 @@ class FolderStore:
         beside.replace(place)
 
     def put_if(self, key: str, body: bytes, tag: str | None) -> str | None:
-        """Write under a lock file that only one process can make."""
+        """Write while holding a lock that the system takes back from a process that dies."""
         place = self._root / key
         place.parent.mkdir(parents=True, exist_ok=True)
-        lock = place.with_name(f".{place.name}.lock")
-        try:
-            os.close(os.open(lock, os.O_CREAT | os.O_EXCL))
-        except FileExistsError:
-            return None
-        try:
+        with place.with_name(f".{place.name}.lock").open("a") as lock:
+            fcntl.flock(lock, fcntl.LOCK_EX)
             now = self.get(key)
             if (now.tag if now else None) != tag:
                 return None
             self.put(key, body)
             return _digest(body)
-        finally:
-            lock.unlink()
 
     def keys(self, prefix: str) -> Iterator[str]:
         """List files below a prefix."""

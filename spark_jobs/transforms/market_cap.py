@@ -58,8 +58,10 @@ def total_market_cap(quotes: DataFrame, minutes: int, max_age_minutes: int) -> D
 def _intervals_reached(minutes: int, max_age_minutes: int) -> Column:
     """List the starts of the intervals in whose total a quote may count.
 
-    An interval [open, close) counts a quote with close - max_age <= event_time < close.
+    An interval [open, close) counts a quote with close - max_age <= event_time < close. Null where none does: the age
+    may be shorter than an interval.
     """
     length = F.expr(f"INTERVAL {minutes} MINUTES")
+    first = bucket_of(F.col("event_time"), minutes)
     last = bucket_of(F.col("event_time") + F.expr(f"INTERVAL {max_age_minutes - minutes} MINUTES"), minutes)
-    return F.sequence(bucket_of(F.col("event_time"), minutes), last, length)
+    return F.when(last >= first, F.sequence(first, last, length))

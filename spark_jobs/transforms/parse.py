@@ -2,11 +2,12 @@
 
 import pyspark.sql.functions as F
 from pyspark.sql import DataFrame
-from pyspark.sql.types import StringType, StructField, StructType
+from pyspark.sql.types import ArrayType, StringType, StructField, StructType
 
 from spark_jobs.columns.wire import problem, typed
 
 KAFKA_COLUMNS = ("kafka_topic", "kafka_partition", "kafka_offset", "kafka_time")
+REFUSAL = "refusal"
 
 
 def name_kafka_columns(messages: DataFrame) -> DataFrame:
@@ -21,33 +22,30 @@ def name_kafka_columns(messages: DataFrame) -> DataFrame:
 
 
 def parse_records(messages: DataFrame, record: StructType, max_ahead_seconds: float) -> DataFrame:
-    """Parse wire JSON into the columns of `record`, the Kafka columns, `value` and `reason`.
+    """Parse wire JSON into the columns of `record`, the Kafka columns, `value` and `refusal`.
 
-    `reason` is null for a good row, else it lists every problem. Everything is read as text and cast with `try_cast`,
-    so no value, however large or odd, can stop a stream. A row whose event time is more than
-    `max_ahead_seconds` ahead of its ingest time is refused: it would push the watermark into the future.
+    `refusal` is null for a good row, else it lists every problem (`reason` is a field of a record of ours). Everything
+    is read as text and cast with `try_cast`, so no value, however large or odd, can stop a stream. A row whose event
+    time is more than `max_ahead_seconds` ahead of its ingest time is refused: it would push the watermark into the
+    future.
     """
     as_text = StructType([StructField(field.name, StringType()) for field in record.fields])
-    malformed = StructField("_malformed", StringType())
-    wire = messages.withColumn(
-        "_wire",
-        F.from_json(
-            F.col("value").cast("string"),
-            StructType([*as_text.fields, malformed]),
-            {"mode": "PERMISSIVE", "columnNameOfCorruptRecord": malformed.name},
-        ),
+    # In brackets: alone, Spark's parser takes the first object of a message and drops whatever follows it.
+    objects = F.from_json(F.concat(F.lit("["), F.col("value").cast("string"), F.lit("]")), ArrayType(as_text))
+    wire = messages.withColumn("_objects", objects).withColumn(
+        "_wire", F.when(F.size("_objects") == 1, F.element_at("_objects", 1))
     )
     rows = wire.select(
         *(typed(F.col(f"_wire.{field.name}"), field.dataType).alias(field.name) for field in record.fields),
         *KAFKA_COLUMNS,
         "value",
-        F.col("_wire._malformed").isNotNull().alias("_malformed"),
+        F.col("_wire").isNull().alias("_malformed"),
         F.concat_ws("; ", *(problem(F.col(f"_wire.{field.name}"), field) for field in record.fields)).alias(
             "_problems"
         ),
     )
     ahead = F.col("event_time") > F.col("ingest_time") + F.make_dt_interval(secs=F.lit(max_ahead_seconds))
-    reason = (
+    refusal = (
         F.when(F.col("value").isNull(), F.lit("expected a JSON object, found an empty message"))
         .when(F.col("_malformed"), F.lit("expected a JSON object, found text that is none"))
         .when(F.col("_problems") != "", F.col("_problems"))
@@ -59,23 +57,21 @@ def parse_records(messages: DataFrame, record: StructType, max_ahead_seconds: fl
             ),
         )
     )
-    return rows.withColumn("reason", reason).drop("_malformed", "_problems")
+    return rows.withColumn(REFUSAL, refusal).drop("_malformed", "_problems")
 
 
 def good_rows(parsed: DataFrame, columns: list[str]) -> DataFrame:
-    """Keep the rows without a reason, with their UTC `date`."""
-    return parsed.where(F.col("reason").isNull()).select(
-        *columns, *KAFKA_COLUMNS, F.to_date("event_time").alias("date")
-    )
+    """Keep the rows that are not refused, with their UTC `date`."""
+    return parsed.where(F.col(REFUSAL).isNull()).select(*columns, *KAFKA_COLUMNS, F.to_date("event_time").alias("date"))
 
 
 def refused_rows(parsed: DataFrame) -> DataFrame:
-    """Turn the rows with a reason into rows of the `rejected` table, raw message included."""
-    return parsed.where(F.col("reason").isNotNull()).select(
+    """Turn the refused rows into rows of the `rejected` table, raw message included."""
+    return parsed.where(F.col(REFUSAL).isNotNull()).select(
         F.lit("landing").alias("stage"),
         F.lit(None).cast("string").alias("venue"),
         F.col("kafka_topic").alias("stream"),
-        "reason",
+        F.col(REFUSAL).alias("reason"),
         F.col("value").alias("payload"),
         *KAFKA_COLUMNS,
         F.to_date("kafka_time").alias("date"),
