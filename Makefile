@@ -53,7 +53,7 @@ test-recorded: setup ## run the tests on recorded venue data
 	$(PYTEST) tests/recorded
 
 lock: setup ## resolve the dependencies of pyproject.toml anew, within what the lock has
-	$(BIN)/uv pip compile --quiet --universal --generate-hashes --no-header --extra dev pyproject.toml -o requirements.lock
+	$(BIN)/uv pip compile --quiet --universal --generate-hashes --no-header --no-emit-index-url --no-emit-find-links --extra dev pyproject.toml -o requirements.lock
 
 clean: down ## stop the stack and remove what was made here, its data too; the cache outside the checkout stays
 	rm -rf .coinlake .venv build *.egg-info .mypy_cache .ruff_cache .import_linter_cache

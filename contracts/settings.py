@@ -138,3 +138,5 @@ class JobSettings(SettingsGroup):
     """How often a price sample is expected: a 10-minute candle of complete polls has 10 samples."""
     market_cap_max_age_minutes: Annotated[int, Field(gt=0)] = 60
     shuffle_partitions: Annotated[int, Field(gt=0)] = 1
+    max_offsets_per_batch: Annotated[int, Field(gt=0)] = 500_000
+    """How many messages of one topic are landed in one batch, which bounds the memory of a run after a long pause."""

@@ -6,12 +6,11 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-import pyspark
-
 import spark_jobs
 from contracts.settings import SettingsGroup, home
 from infra.jars import ensure_spark_jars
 from infra.setup.java import find_java
+from infra.spark.home import ensure_spark_home
 from infra.stack import class_archive
 
 HERE = Path(__file__).parent
@@ -70,7 +69,7 @@ def submission(
         f"-Djava.io.tmpdir={scratch}",
     ]
     command = [
-        str(Path(sys.executable).parent / "spark-submit"),
+        str(ensure_spark_home() / "bin" / "spark-submit"),
         *("--master", settings.spark_master),
         *("--driver-memory", settings.spark_driver_memory),
         *("--properties-file", str(CONF)),
@@ -84,12 +83,13 @@ def submission(
 
 def spark_archive() -> Path:
     """Return where the driver's class archive is kept."""
-    return class_archive.archive_file("spark", find_java(), ensure_spark_jars(), SHORT_RUN_FLAGS)
+    flags = (*SHORT_RUN_FLAGS, str(ensure_spark_home()))
+    return class_archive.archive_file("spark", find_java(), ensure_spark_jars(), flags)
 
 
 def _environment() -> dict[str, str]:
     return {
-        "SPARK_HOME": str(Path(pyspark.__file__).parent),
+        "SPARK_HOME": str(ensure_spark_home()),
         "SPARK_LOCAL_IP": "127.0.0.1",
         "PYSPARK_PYTHON": sys.executable,
         "PYSPARK_DRIVER_PYTHON": sys.executable,

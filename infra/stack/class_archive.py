@@ -13,6 +13,8 @@ from pathlib import Path
 from infra.setup.cache import cache_root
 from infra.setup.java import java_version
 
+_SILENT = ("-Xlog:cds=off", "-Xlog:cds+dynamic=off")
+
 
 def archive_file(program: str, java: Path, jars: Path, flags: Sequence[str]) -> Path:
     """Return where the archive for this program, JDK, jars and flags is kept, whether it is there or not."""
@@ -22,12 +24,12 @@ def archive_file(program: str, java: Path, jars: Path, flags: Sequence[str]) -> 
 
 def use_option(archive: Path) -> list[str]:
     """Return the JVM options that load the archive, none while it is not there."""
-    return [f"-XX:SharedArchiveFile={archive}", "-Xshare:auto", "-Xlog:cds=off"] if archive.exists() else []
+    return [f"-XX:SharedArchiveFile={archive}", "-Xshare:auto", *_SILENT] if archive.exists() else []
 
 
 def use_or_make_option(archive: Path, new: Path) -> list[str]:
     """Return the JVM options that load the archive, or that write one to `new` when the JVM ends."""
-    return use_option(archive) or [f"-XX:ArchiveClassesAtExit={new}", "-Xlog:cds=off", "-Xlog:cds+dynamic=off"]
+    return use_option(archive) or [f"-XX:ArchiveClassesAtExit={new}", *_SILENT]
 
 
 def adopt(new: Path, archive: Path) -> None:
