@@ -67,7 +67,7 @@ def _explain(group: type[SettingsGroup], problem: object) -> str:
         return f"{variable}: expected a value, found none"
     secret = field is not None and "SecretStr" in str(field.annotation)
     found = "a secret that is not shown" if secret else repr(problem["input"])
-    return f"{variable}: {problem['msg']}, found {found}"
+    return f"{variable}: {problem['msg'].removeprefix('Value error, ')}, found {found}"
 
 
 G = TypeVar("G", bound=SettingsGroup)

@@ -83,8 +83,8 @@ DATE = _column("date", DateType(), nullable=False)
 """The UTC date of the row's event time: the partition column of every table."""
 
 
-RECEIPT_COLUMNS = frozenset({"ingest_time", "poll_time"})
-"""Columns that say when a record was fetched: a cached answer repeats everything else."""
+RECEIPT_COLUMNS = frozenset({"ingest_time", "poll_time", "cmc_rank"})
+"""Columns of the answer, not of the event: a later answer may repeat the event and differ in these."""
 
 
 def _landing(stream: Stream) -> Landing:

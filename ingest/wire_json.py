@@ -41,7 +41,7 @@ def load(body: str) -> object:
         )
     except json.JSONDecodeError as error:
         raise TransientSourceError(
-            f"expected JSON, found {error.msg} at character {error.pos} of {len(body)}", kind="json"
+            f"expected JSON, found {error.msg.removesuffix(' at')} at character {error.pos} of {len(body)}", kind="json"
         ) from None
     except RecursionError:
         raise TransientSourceError("expected JSON, found too many nested values", kind="json") from None

@@ -55,6 +55,8 @@ def start(context: Context) -> StreamingQuery:
 
     def write(batch: DataFrame, number: int) -> Outcome:
         touched = touched_spans(batch, context.rules.candle_minutes)
+        if not touched:
+            return Outcome(rows_out=0)
         rows = compute(context, touched)
         return Outcome(replace(context, rows, touched, transaction_of(batch, number, CANDLES)))
 

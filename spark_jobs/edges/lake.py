@@ -9,7 +9,7 @@ import msgspec
 import pyarrow as pa
 import pyarrow.compute as pc
 from deltalake import DeltaTable, Schema
-from deltalake.exceptions import DeltaError
+from deltalake.exceptions import DeltaError, TableNotFoundError
 from pyspark.sql import DataFrame, DataFrameWriter, SparkSession
 from pyspark.sql.streaming.query import StreamingQuery
 
@@ -71,11 +71,16 @@ class Lake:
         """Open a table's log without Spark; None where there is no table or its log no longer has that version.
 
         Raises:
+            DeltaError: the log is damaged.
             StoreError: the object store refuses or does not answer.
         """
         try:
             return DeltaTable(self.uri(table), version=version, storage_options=self._settings.storage_options())
+        except TableNotFoundError:
+            return None
         except DeltaError:
+            if version is None:
+                raise
             return None
         except OSError as error:
             raise StoreError(f"cannot read table {table.name}: {str(error).splitlines()[0]}") from error

@@ -18,7 +18,6 @@ from confluent_kafka import Consumer, Producer, TopicPartition
 from minio import MinioAdmin
 from minio.credentials import StaticProvider
 from minio.error import MinioAdminException
-from mypy_boto3_s3 import S3Client
 
 from contracts.errors import BrokerError, StackError
 from contracts.streams import STREAMS
@@ -30,7 +29,7 @@ from infra.setup.java import find_java
 from infra.stack import StackInfo, down, embedded_stack, free_ports, kill_part, processes, restart_part, status, up
 from infra.stack.health import minio_is_ready
 from infra.stack.layout import Layout, read_env
-from tests.integration.conftest import client_of
+from tests.integration.conftest import S3Client, client_of
 
 CLI = [sys.executable, "-m", "infra.cli"]
 

@@ -232,7 +232,7 @@ async def cut(request: web.Request) -> web.StreamResponse:
         pytest.param(says("<html>Maintenance</html>"), "ORIGIN: expected JSON, found HTML", id="HTML"),
         pytest.param(
             says('{"success": true, "result": {"symb'),
-            "expected JSON, found Unterminated string starting at at character 29 of 34",
+            "expected JSON, found Unterminated string starting at character 29 of 34",
             id="truncated JSON",
         ),
         pytest.param(cut, "ORIGIN: expected a whole answer, found a cut one", id="a cut answer"),

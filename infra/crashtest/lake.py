@@ -1,0 +1,86 @@
+"""One of the lakes of a crash test: told apart from the others by settings alone, over the same topics and buckets."""
+
+import os
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from contracts.settings import LakeSettings
+from contracts.tables import Table
+from infra.crashtest.plan import LoseCheckpoint, LoseCommit, Loss
+from infra.crashtest.sight import Place, place_of
+from infra.stack import StackInfo
+from spark_jobs.edges.store import ObjectStore, open_store
+
+
+@dataclass(frozen=True)
+class LakeUnderTest:
+    """A lake within the embedded stack; `env` is what a job needs to work in it."""
+
+    name: str
+    home: Path
+    env: Mapping[str, str]
+    settings: LakeSettings
+
+    @property
+    def place(self) -> Place:
+        """Where it is on disk."""
+        return place_of(self.home, self.settings.lake, self.settings.state)
+
+    def published(self) -> ObjectStore:
+        """Open the store of published Parquet."""
+        return open_store(self.settings, self.settings.lake)
+
+    def lose(self, loss: Loss) -> int:
+        """Delete what a loss deletes; return how many objects that were."""
+        state = open_store(self.settings, self.settings.state)
+        keys = list(_lost(state, loss))
+        state.delete(keys)
+        return len(keys)
+
+
+def lake_of(stack: StackInfo, name: str) -> LakeUnderTest:
+    """Name a lake of its own within a running stack."""
+    lake, state = f"{stack.lake}/{name}", f"{stack.state}/{name}"
+    settings = LakeSettings(
+        lake=lake,
+        state=state,
+        s3_endpoint=stack.s3_endpoint,
+        s3_access_key=stack.s3_access_key,
+        s3_secret_key=stack.s3_secret_key,
+    )
+    env = {**stack.env(), "COINLAKE_HOME": str(stack.home), "COINLAKE_LAKE": lake, "COINLAKE_STATE": state}
+    return LakeUnderTest(name, stack.home, env, settings)
+
+
+def _lost(state: ObjectStore, loss: Loss) -> Iterator[str]:
+    if isinstance(loss, LoseCheckpoint):
+        yield from state.keys(f"{_checkpoint(loss.table)}/")
+    elif isinstance(loss, LoseCommit):
+        numbered = {
+            int(name): key
+            for key in state.keys(f"{_checkpoint(loss.table)}/commits/")
+            if (name := key.rpartition("/")[2]).isdigit()
+        }
+        if numbered:
+            yield numbered[max(numbered)]
+
+
+def _checkpoint(table: Table) -> str:
+    return f"checkpoints/{table.name}"
+
+
+@contextmanager
+def environment(values: Mapping[str, str]) -> Iterator[None]:
+    """Set variables of our own environment for the length of a block: children and settings read them first."""
+    before = {name: os.environ.get(name) for name in values}
+    os.environ.update(values)
+    try:
+        yield
+    finally:
+        for name, value in before.items():
+            if value is None:
+                del os.environ[name]
+            else:
+                os.environ[name] = value

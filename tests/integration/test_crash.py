@@ -1,0 +1,64 @@
+"""Crashes change nothing: brokers, drivers and the generator are killed at drawn moments, on a real stack.
+
+The stack, the filled topics and the undisturbed run are shared. A seed that fails can be repeated with
+`coinlake crashtest --seed N`.
+"""
+
+import secrets
+from collections.abc import Iterator
+
+import pytest
+
+from infra.crashtest.generator import INTERVAL, crash_generator
+from infra.crashtest.journal import Journal
+from infra.crashtest.run import Ground, crash, differences, fresh_stack, prepare
+from infra.stack.layout import Layout
+from infra.stack.processes import find
+
+FIXED_SEED = 7
+
+pytestmark = pytest.mark.timeout(1200)
+
+
+@pytest.fixture(scope="module")
+def ground(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Ground]:
+    home = tmp_path_factory.mktemp("crash") / "home"
+    with fresh_stack(home) as stack:
+        yield prepare(stack, Journal(print))
+    assert find(Layout(home)) == []
+
+
+def crash_and_compare(ground: Ground, seed: int) -> None:
+    print(f"seed {seed}: to repeat it, coinlake crashtest --seed {seed}")
+    journal = Journal(print)
+    compared = crash(ground, seed, journal)
+    assert differences(compared) == [], f"seed {seed}"
+    empty = [one.name for one in compared if one.undisturbed.rows == 0]
+    assert empty == [], "a table without rows is equal to anything"
+    lost = [line for line in journal.done if "deleted" in line]
+    assert len(lost) >= 4
+    assert [line for line in lost if "(0 objects)" in line] == [], f"seed {seed}: nothing was there to be lost"
+
+
+def test_killed_and_damaged_runs_end_in_the_tables_of_an_undisturbed_one(ground: Ground) -> None:
+    crash_and_compare(ground, FIXED_SEED)
+
+
+def test_a_fresh_seed_ends_in_the_same_tables_too(ground: Ground) -> None:
+    crash_and_compare(ground, secrets.randbelow(1_000_000))
+
+
+def test_every_poll_of_a_killed_generator_is_in_its_topic_or_in_a_gap(tmp_path_factory: pytest.TempPathFactory) -> None:
+    home = tmp_path_factory.mktemp("polls") / "home"
+    seed = secrets.randbelow(1_000_000)
+    print(f"seed {seed}")
+    with fresh_stack(home) as stack:
+        outcome = crash_generator(stack, seed, Journal(print))
+    assert outcome.problems == [], f"seed {seed}"
+    for polls in outcome.polls:
+        # Two kills and a broker's outage: some polls went well before, between and after, and the holes are on record.
+        assert len(polls.whole) >= 8
+        assert len(polls.gaps) >= 2
+        assert polls.unexplained(INTERVAL) == []
+    read = {one.topic: one.read for one in outcome.landed}
+    assert min(read.values()) > 0, read
