@@ -2,6 +2,8 @@
 
 PYTHON ?= python3
 BIN := .venv/bin
+# Where embedded stacks may run: the user's own, the demo's, and those of the crash test.
+HOMES := .coinlake .coinlake/demo .coinlake/crashtest/drivers .coinlake/crashtest/generator
 PYTEST := $(BIN)/python -m pytest
 
 .DEFAULT_GOAL := help
@@ -41,7 +43,7 @@ test: setup ## run every test
 	$(PYTEST)
 
 test-unit: setup ## run the unit tests and the examples in docstrings
-	$(PYTEST) tests/unit contracts ingest spark_jobs simulator infra
+	$(PYTEST) tests/unit contracts ingest spark_jobs simulator serve infra
 
 test-streaming: setup ## run the tests of the Spark jobs
 	$(PYTEST) tests/streaming
@@ -55,7 +57,10 @@ test-recorded: setup ## run the tests on recorded venue data
 lock: setup ## resolve the dependencies of pyproject.toml anew, within what the lock has
 	$(BIN)/uv pip compile --quiet --universal --generate-hashes --no-header --no-emit-index-url --no-emit-find-links --extra dev pyproject.toml -o requirements.lock
 
-clean: down ## stop the stack and remove what was made here, its data too; the cache outside the checkout stays
+clean: down ## stop every stack and remove what was made here, their data too; the cache outside the checkout stays
+	@for home in $(HOMES); do \
+		if [ -d $$home ] && [ -x $(BIN)/coinlake ]; then COINLAKE_HOME=$$home $(BIN)/coinlake down || exit 1; fi; \
+	done
 	rm -rf .coinlake .venv build *.egg-info .mypy_cache .ruff_cache .import_linter_cache
 	rm -rf .hypothesis .pytest_cache spark-warehouse metastore_db derby.log
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +

@@ -35,6 +35,12 @@ def _known_store(text: str) -> str:
     return text
 
 
+def _divides_a_day(minutes: int) -> int:
+    if minutes <= 0 or 1440 % minutes:
+        raise ValueError("expected minutes that divide a day")
+    return minutes
+
+
 Url = Annotated[str, Field(pattern=r"^https?://[^/]+"), AfterValidator(_no_trailing_slash)]
 StoreUri = Annotated[str, AfterValidator(_known_store), AfterValidator(_no_trailing_slash)]
 Seconds = Annotated[float, Field(gt=0)]
@@ -133,10 +139,13 @@ class JobSettings(SettingsGroup):
     max_ahead_seconds: Annotated[float, Field(ge=0)] = 60
     """A record whose event time is further ahead of its ingest time than this is rejected."""
     join_tolerance_seconds: Annotated[int, Field(gt=0)] = 30
-    candle_minutes: Annotated[int, Field(gt=0)] = 10
+    candle_minutes: Annotated[int, AfterValidator(_divides_a_day)] = 10
+    """The length of a candle. Where it is changed, `coinlake rebuild` makes the candles of history."""
     sample_seconds: Annotated[int, Field(gt=0)] = 60
     """How often a price sample is expected: a 10-minute candle of complete polls has 10 samples."""
     market_cap_max_age_minutes: Annotated[int, Field(gt=0)] = 60
     shuffle_partitions: Annotated[int, Field(gt=0)] = 1
     max_offsets_per_batch: Annotated[int, Field(gt=0)] = 500_000
     """How many messages of one topic are landed in one batch, which bounds the memory of a run after a long pause."""
+    accept_loss: bool = False
+    """Go on where a topic's retention has deleted messages that were never landed; the hole is put on record."""

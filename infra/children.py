@@ -5,13 +5,13 @@ import signal
 import subprocess
 import threading
 from collections.abc import Callable, Mapping, Sequence
-from contextlib import nullcontext, suppress
+from contextlib import ExitStack, nullcontext, suppress
 from pathlib import Path
 from types import TracebackType
 from typing import Self
 
 from contracts.errors import StackError
-from infra.stack.interrupts import uninterrupted
+from infra.stack.interrupts import deferred, uninterrupted
 
 GRACE_SECONDS = 15.0
 
@@ -39,6 +39,19 @@ class Child:
         self._reader: threading.Thread | None = None
 
     def __enter__(self) -> Self:
+        with ExitStack() as undo:
+            with deferred():
+                self._start()
+                undo.callback(self._stop_uninterrupted)
+            undo.pop_all()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._stop_uninterrupted()
+
+    def _start(self) -> None:
         if self._log is not None:
             self._log.parent.mkdir(parents=True, exist_ok=True)
         with self._log.open("ab") if self._log else nullcontext() as log:
@@ -54,11 +67,8 @@ class Child:
         if self._each_line is not None:
             self._reader = threading.Thread(target=self._read, name=f"output of {self.name}", daemon=True)
             self._reader.start()
-        return self
 
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
+    def _stop_uninterrupted(self) -> None:
         with uninterrupted():
             self.stop()
 

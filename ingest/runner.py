@@ -62,7 +62,7 @@ class Poller:
         self._log = structlog.get_logger().bind(venue=source.name)
         self._blocked_until = float("-inf")
         self._blocked_cause = ""
-        self._rejected: list[Record] = []
+        self._rejected: list[Rejected] = []
         self._served = 0
         self._unwritten = False
 
@@ -135,7 +135,9 @@ class Poller:
             await self._wait_until(self._clock.monotonic() + pause)
 
     async def _poll(self) -> list[Record]:
-        """Take one answer. What it rejected is kept even where the poll fails.
+        """Take one answer. What it rejected is sent with the poll that then succeeds, or with the Gap.
+
+        What a further try rejects in the same words is the same rejection.
 
         Raises:
             TransientSourceError: from the source, or kind `no_rows` where no row is a record of its stream.
@@ -145,8 +147,10 @@ class Poller:
             async for record in self._source.records():
                 records.append(record)
         finally:
-            self._rejected = [record for record in records if isinstance(record, Rejected)]
-        if len(self._rejected) == len(records):
+            rejected = [record for record in records if isinstance(record, Rejected)]
+            known = {(record.reason, record.payload) for record in self._rejected}
+            self._rejected += [record for record in rejected if (record.reason, record.payload) not in known]
+        if len(rejected) == len(records):
             raise TransientSourceError(
                 f"{self._source.name}: expected at least one usable row, found {len(records)} rejected", kind="no_rows"
             )
@@ -154,15 +158,16 @@ class Poller:
 
     async def _send(self, records: list[Record]) -> None:
         name = self._source.name
-        answered = max(poll_time(record) for record in records if not isinstance(record, Rejected))
+        usable = [record for record in records if not isinstance(record, Rejected)]
+        answered = max(map(poll_time, usable))
         closing = self._ledger.closing(answered, self._clock.now())
-        if not await self._deliver([*records, closing] if closing else records):
+        if not await self._deliver([*usable, *self._rejected, *([closing] if closing else [])]):
             return await self._miss(1, UNACKNOWLEDGED)
         self._ledger.served(answered)
         self._unwritten = False
         self._served += 1
         self._metrics.served(name)
-        self._log.info("poll_served", records=len(records) - len(self._rejected), rejected=len(self._rejected))
+        self._log.info("poll_served", records=len(usable), rejected=len(self._rejected))
         self._rejected = []
         if closing:
             self._log_gap(closing)

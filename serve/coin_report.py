@@ -12,7 +12,8 @@ from contracts.settings import LakeSettings
 from contracts.tables import CANDLES, MARKET_CAP, MARKET_SNAPSHOTS
 from serve.published import coins_of, matching, open_dataset
 
-CANDLES_A_DAY = 24 * 6
+_MINUTES_OF_UNIT = {"m": 1, "h": 60, "d": 24 * 60}
+_MINUTES_A_DAY = 24 * 60
 
 _CANDLES = """
     SELECT * FROM candles WHERE interval = $interval
@@ -95,14 +96,14 @@ class CoinReport(msgspec.Struct, frozen=True):
 def read_report(lake: LakeSettings, coin: str, last: int, interval: str = "10m") -> CoinReport:
     """Read the last candles of every series of a coin, and what goes with them.
 
-    Only the newest dates are opened, as many as `last` 10-minute candles without a hole take, and one more.
+    Only the newest dates are opened, as many as `last` candles without a hole take, and one more.
 
     Raises:
         NoDataError: nothing is published, no coin has this name, or there is no candle of this interval.
         StoreError: the object store does not answer or refuses.
     """
     coin = matching(coin, coins_of(lake, CANDLES))
-    dates = last // CANDLES_A_DAY + 2
+    dates = dates_of(last, interval)
     with duckdb.connect(config={"autoinstall_known_extensions": "false"}) as connection:
         connection.register("candles", open_dataset(lake, CANDLES, coin, dates))
         candles = _rows(connection, _CANDLES, Candle, interval=interval, last=last)
@@ -115,6 +116,18 @@ def read_report(lake: LakeSettings, coin: str, last: int, interval: str = "10m")
             connection.register("market_snapshots", open_dataset(lake, MARKET_SNAPSHOTS, coin, dates))
             snapshots = _rows(connection, _SNAPSHOTS, Snapshot)
     return CoinReport(coin=coin, interval=interval, candles=candles, snapshots=snapshots, totals=totals)
+
+
+def dates_of(last: int, interval: str) -> int:
+    """Count the dates that so many candles of an interval take without a hole, and one more; 2 for a made-up interval.
+
+    >>> [dates_of(12, "10m"), dates_of(145, "10m"), dates_of(100, "1h"), dates_of(30, "1d"), dates_of(3, "year")]
+    [2, 3, 6, 32, 2]
+    """
+    number, minutes = interval[:-1], _MINUTES_OF_UNIT.get(interval[-1:], 0)
+    if not minutes or not number.isdecimal():
+        return 2
+    return last * int(number) * minutes // _MINUTES_A_DAY + 2
 
 
 def _has_snapshots(lake: LakeSettings, coin: str) -> bool:

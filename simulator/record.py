@@ -115,7 +115,10 @@ class _Recorder:
         """Ask once and append the answer; a poll without an answer leaves no line and is counted."""
         headers = {"X-CMC_PRO_API_KEY": self._key} if self._key else {}
         try:
-            async with session.get(self._url, params=self._request.query, headers=headers) as response:
+            # A redirect is an answer like any other: the key is for this venue alone.
+            async with session.get(
+                self._url, params=self._request.query, headers=headers, allow_redirects=False
+            ) as response:
                 body = await response.read()
         except (aiohttp.ClientError, TimeoutError):
             self.unanswered += 1

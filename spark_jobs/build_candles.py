@@ -21,7 +21,7 @@ from spark_jobs.edges.lake import Transaction, transaction_of
 from spark_jobs.edges.progress import Outcome
 from spark_jobs.transforms.roll_up import bucket_of, finish, interval_name, roll_up
 from spark_jobs.transforms.samples import BASE_TMN, base_candles, quote_candles, ticker_candles
-from spark_jobs.transforms.spans import Span, spans_of, within
+from spark_jobs.transforms.spans import EVER, Span, aligned, spans_of, within
 
 
 class Source(NamedTuple):
@@ -82,14 +82,29 @@ def touched_spans(rows: DataFrame, minutes: int) -> dict[str, list[Span]]:
     return {venue: spans_of(starts, length) for venue, starts in sorted(touched.items())}
 
 
-def compute(context: Context, touched: Touched) -> DataFrame:
-    """Compute the candles of these stretches anew, from everything that bronze and silver hold of them."""
+def compute(context: Context, touched: Touched, snapshots: DataFrame | None = None) -> DataFrame:
+    """Compute the candles of these stretches anew, from everything that bronze and silver hold of them.
+
+    `snapshots` stands in for the table market_snapshots, where that is about to be replaced.
+    """
+
+    def rows(source: Source) -> DataFrame:
+        replaced = snapshots if source.table is MARKET_SNAPSHOTS else None
+        return context.lake.read(source.table) if replaced is None else replaced
+
     samples = [
-        context.lake.read(source.table).where(within("event_time", touched[source.venue])).transform(source.candles)
+        rows(source).where(within("event_time", touched[source.venue])).transform(source.candles)
         for source in SOURCES
         if touched.get(source.venue)
     ]
     return plan(reduce(DataFrame.unionByName, samples), context.rules)
+
+
+def rebuild_base(context: Context) -> None:
+    """Compute all toman base candles anew: their table was replaced, which their stream does not see."""
+    context.lake.ensure(CANDLES)
+    touched = {BASE_TMN: [aligned(EVER, context.rules.candle_minutes)]}
+    replace(context, compute(context, touched), touched)
 
 
 def replace(context: Context, rows: DataFrame, touched: Touched, transaction: Transaction | None = None) -> int:

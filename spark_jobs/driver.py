@@ -39,8 +39,10 @@ def driving(name: str, check: Callable[[KafkaSettings], object] | None = None) -
         try:
             yield Context(spark, Lake(spark, settings, lease, progress), state, published, kafka, rules)
         finally:
-            progress.flush(spark)
-            spark.stop()
+            try:
+                progress.flush(spark)
+            finally:
+                spark.stop()
 
 
 def say(line: str) -> None:
@@ -55,7 +57,7 @@ def main_of(work: Callable[[], None]) -> int:
     except CoinlakeError as error:
         _complain(str(error))
         return error.exit_code
-    except ENGINE_ERRORS as error:
+    except (*ENGINE_ERRORS, OSError) as error:  # delta-rs raises OSError where its store fails
         _complain(f"the job ended with an error: {reason_of(error)}")
         return JobError.exit_code
     except KeyboardInterrupt:

@@ -10,6 +10,7 @@ from pyspark.sql.streaming.query import StreamingQuery
 from contracts.records import wire_time
 from contracts.settings import JobSettings
 from contracts.tables import BRONZE_COIN_MARKET_CAP, BRONZE_WALLEX, MARKET_SNAPSHOTS
+from spark_jobs import build_candles
 from spark_jobs.context import Context
 from spark_jobs.edges.checkpoints import Checkpoint
 from spark_jobs.edges.lake import Lake, newest_event_time, transaction_of
@@ -54,6 +55,7 @@ def start(context: Context) -> StreamingQuery:
         if before is not None:
             spans = [Span(EVER.start, before)]
             lake.replace(compute(context, spans), MARKET_SNAPSHOTS, within("event_time", [EVER]))
+            build_candles.rebuild_base(context)
             checkpoint.leave_note(FILLED, wire_time(before).encode())
     quotes, tickers = _bronze_streams(context, checkpoint.note(FILLED))
 

@@ -1,17 +1,21 @@
 """Land topics in bronze: every message once, typed, or refused with its reason and its raw bytes."""
 
+import datetime as dt
+from collections.abc import Mapping
+
 import pyspark.sql.functions as F
 from pyspark.sql import DataFrame
 from pyspark.sql.streaming.query import StreamingQuery
 
 from contracts.errors import TopicError
+from contracts.records import Gap
 from contracts.settings import JobSettings, KafkaSettings
 from contracts.spark_schema import struct_type
 from contracts.streams import COIN_MARKET_CAP, INGEST_REJECTED, WALLEX, Stream
 from contracts.tables import LANDINGS, REJECTED, Landing, Table
 from spark_jobs.context import Context
 from spark_jobs.edges.checkpoints import Checkpoint
-from spark_jobs.edges.kafka import TopicFacts, describe_topics, read_topic
+from spark_jobs.edges.kafka import TopicFacts, describe_topics, put_on_record, read_topic
 from spark_jobs.edges.lake import newest_event_time, next_offsets, transaction_of
 from spark_jobs.edges.progress import Outcome
 from spark_jobs.transforms.parse import (
@@ -104,15 +108,59 @@ def _land_rejected(context: Context, topic: TopicFacts) -> StreamingQuery:
 
 
 def _read(context: Context, stream: Stream, topic: TopicFacts, table: Table) -> DataFrame:
-    """Read a topic from its checkpoint; without one, from after what the table already holds."""
+    """Read a topic from its checkpoint; without one, from after what the table already holds.
+
+    Raises:
+        TopicError: it is not the topic that the table was landed from, or has lost what was not landed yet.
+    """
     landed_from = context.lake.ensure(table, {TOPIC_ID: topic.id}).get(TOPIC_ID, topic.id)
     if landed_from != topic.id:
         raise TopicError(
             f"topic {stream.topic} was deleted and made again: table {table.name} was landed from topic id"
-            f" {landed_from}, found {topic.id}, whose offsets mean other messages"
+            f" {landed_from}, found {topic.id}, whose offsets mean other messages. Land it in another lake"
+            " (COINLAKE_LAKE, COINLAKE_STATE), or bring the old topic back"
         )
-    fresh = not Checkpoint(context.state, table).exists()
-    known = next_offsets(context.lake.delta(table), stream.topic) if fresh else {}
+    read = Checkpoint(context.state, table).committed_offsets(stream.topic)
+    landed = next_offsets(context.lake.delta(table), stream.topic) if read is None else read
+    lost = {number: first for number, first in topic.earliest.items() if landed.get(number, first) < first}
+    if lost:
+        _accept_loss(context, stream, table, {number: (landed[number], first) for number, first in lost.items()})
     return read_topic(
-        context.spark, context.kafka, stream.topic, topic.partitions, known, context.rules.max_offsets_per_batch
+        context.spark,
+        context.kafka,
+        stream.topic,
+        topic.partitions,
+        {number: max(offset, topic.earliest.get(number, offset)) for number, offset in landed.items()},
+        max_offsets_per_batch=context.rules.max_offsets_per_batch,
+        fail_on_data_loss=not lost,
+    )
+
+
+def _accept_loss(context: Context, stream: Stream, table: Table, lost: Mapping[int, tuple[int, int]]) -> None:
+    """Put on record that retention deleted messages before they were landed, if the user has said to go on.
+
+    Raises:
+        TopicError: the user has not.
+    """
+    ranges = ", ".join(f"partition {number} offsets {start} to {end - 1}" for number, (start, end) in lost.items())
+    if not context.rules.accept_loss:
+        raise TopicError(
+            f"topic {stream.topic} has lost messages that were never landed ({ranges}): its retention deleted them."
+            " Run once with COINLAKE_ACCEPT_LOSS=true to put the hole on record and go on after it"
+        )
+    now = dt.datetime.now(dt.UTC)
+    since = newest_event_time(context.lake.delta(table)) or now
+    put_on_record(
+        context.kafka,
+        Gap(
+            venue=stream.topic,
+            event_time=since,
+            ingest_time=now,
+            symbol="*",
+            stream=stream.topic,
+            from_time=since,
+            to_time=now,
+            cause=f"deleted by retention before it was landed: {ranges}",
+            recoverable=False,
+        ),
     )

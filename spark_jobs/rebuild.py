@@ -9,6 +9,7 @@ import datetime as dt
 import sys
 from typing import NamedTuple
 
+import pyspark.sql.functions as F
 from pyspark.sql import DataFrame
 
 from contracts.tables import CANDLES, MARKET_CAP, MARKET_SNAPSHOTS, PUBLISHED, Table
@@ -32,29 +33,31 @@ class Rebuilt(NamedTuple):
 def rebuild(context: Context, span: Span, *, dry_run: bool) -> list[Rebuilt]:
     """Compute market_snapshots, candles and market_cap of a range anew; write them unless it is a dry run.
 
-    Candles and market cap are taken whole: the range is widened to full intervals.
+    Candles and market cap are taken whole: the range is widened to full intervals. A rebuild that is killed is
+    finished by running it again.
     """
     results = []
+    snapshots = context.lake.read(MARKET_SNAPSHOTS)
     before = join_markets.closed_before(context)
-    if before is not None and span.start < before:
+    if before is None or span.start >= before:
+        say(f"{MARKET_SNAPSHOTS.name:<16} nothing of this range is closed yet")
+    else:
         joined = [Span(span.start, min(span.end, before))]
         rows = join_markets.compute(context, joined).persist()
         results.append(_compared(context, rows, MARKET_SNAPSHOTS, within("event_time", joined)))
+        snapshots = snapshots.where(~F.expr(within("event_time", joined))).unionByName(rows)
         if not dry_run:
             join_markets.replace(context, rows, joined)
-        rows.unpersist()
     spans = [aligned(span, context.rules.candle_minutes)]
     touched = {source.venue: spans for source in build_candles.SOURCES}
-    candles = build_candles.compute(context, touched).persist()
+    candles = build_candles.compute(context, touched, snapshots if dry_run else None).persist()
     results.append(_compared(context, candles, CANDLES, within("open_time", spans)))
     if not dry_run:
         build_candles.replace(context, candles, touched)
-    candles.unpersist()
     caps = build_market_cap.compute(context, spans).persist()
     results.append(_compared(context, caps, MARKET_CAP, within("open_time", spans)))
     if not dry_run:
         build_market_cap.replace(context, caps, spans)
-    caps.unpersist()
     return results
 
 

@@ -1,5 +1,6 @@
 """`coinlake process` and `coinlake rebuild`: submit the Spark jobs."""
 
+import shlex
 from typing import Annotated
 
 import typer
@@ -18,9 +19,13 @@ def process(
         str, typer.Option(help='"available-now" does what there is to do and ends; "1 minute" does so every minute')
     ] = "available-now",
     master: Master = None,
+    show_command: Annotated[
+        bool, typer.Option("--show-command", help="print the spark-submit command line instead of running it")
+    ] = False,
 ) -> None:
     """Land the topics, join, build candles and market cap, publish: submit spark_jobs/process_markets.py."""
-    _submit("process_markets", ["--trigger", trigger], master)
+    arguments = ["--trigger", trigger]
+    _submit("process_markets", arguments, master, short=trigger == "available-now", show_command=show_command)
 
 
 def rebuild(
@@ -36,12 +41,19 @@ def rebuild(
     _submit("rebuild", [*arguments, *(["--dry-run"] if dry_run else [])], master)
 
 
-def _submit(job: str, arguments: list[str], master: str | None) -> None:
+def _submit(
+    job: str, arguments: list[str], master: str | None, *, short: bool = True, show_command: bool = False
+) -> None:
     from infra.children import Child
     from infra.spark.submit import SparkSettings, submission
+    from infra.terminal import say
 
     settings = SparkSettings.load()
     chosen = settings.model_copy(update={"spark_master": master}) if master else settings
-    submitted = submission(job, arguments, chosen)
+    submitted = submission(job, arguments, chosen, short=short)
+    if show_command:
+        say(" ".join([*(f"{name}={shlex.quote(value)}" for name, value in submitted.env.items()), "\\"]))
+        say(shlex.join(submitted.command))
+        return
     with Child(job, submitted.command, env=submitted.env) as child:
         raise typer.Exit(child.wait())

@@ -1,8 +1,6 @@
 """One of the lakes of a crash test: told apart from the others by settings alone, over the same topics and buckets."""
 
-import os
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -69,18 +67,3 @@ def _lost(state: ObjectStore, loss: Loss) -> Iterator[str]:
 
 def _checkpoint(table: Table) -> str:
     return f"checkpoints/{table.name}"
-
-
-@contextmanager
-def environment(values: Mapping[str, str]) -> Iterator[None]:
-    """Set variables of our own environment for the length of a block: children and settings read them first."""
-    before = {name: os.environ.get(name) for name in values}
-    os.environ.update(values)
-    try:
-        yield
-    finally:
-        for name, value in before.items():
-            if value is None:
-                del os.environ[name]
-            else:
-                os.environ[name] = value

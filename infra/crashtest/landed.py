@@ -29,11 +29,6 @@ class Landed:
     rows: int
     wrong: int
 
-    @property
-    def right(self) -> bool:
-        """Say whether bronze and the consumer agree."""
-        return self.wrong == 0
-
 
 def check_landed(lake: LakeUnderTest, messages: Sequence[Seen]) -> list[Landed]:
     """Compare every bronze table with what was read of its topic; refused messages are looked for in `rejected`."""

@@ -9,6 +9,7 @@ from itertools import pairwise
 from contracts.records import Gap, decode
 from contracts.streams import INGEST_GAPS, Stream, key_of
 from infra.crashtest.reader import Seen
+from ingest.runner import UNACKNOWLEDGED
 
 POLL_RECORDS = "poll_records"
 ALLOWED_INTERVALS = 1.5
@@ -29,7 +30,7 @@ class Polls:
         return [moment for moment in self._lacking() if any(_covers(gap, moment, moment) for gap in self.gaps)]
 
     def unexplained(self, interval: dt.timedelta) -> list[str]:
-        """List what is neither in the topic nor in a Gap: answers that were served, and pauses between polls."""
+        """List answers and pauses that are neither in the topic nor in a Gap, and Gaps that say too much."""
         explained = set(self.in_gaps())
         answers = [
             f"{self.venue}: the answer of {moment:%H:%M:%S} is not whole in the topic and in no gap"
@@ -41,11 +42,30 @@ class Polls:
             for before, after in pairwise(self.whole)
             if after - before > interval * ALLOWED_INTERVALS and not any(_covers(g, before, after) for g in self.gaps)
         ]
-        return answers + pauses
+        return answers + pauses + self._untrue_gaps()
 
     def _lacking(self) -> list[dt.datetime]:
         whole = set(self.whole)
         return [moment for moment in self.served if moment not in whole]
+
+    def _untrue_gaps(self) -> list[str]:
+        """List Gaps that are open though a whole poll came later, and closed ones with a whole poll in them.
+
+        A poll that Kafka wrote, but whose acknowledgement was lost with the broker, is rightly in a Gap that says so.
+        """
+        never_closed = [
+            f"{self.venue}: the gap since {gap.from_time:%H:%M:%S} is open though there is a later poll"
+            for gap in self.gaps
+            if gap.to_time is None and any(moment > gap.from_time for moment in self.whole)
+        ]
+        too_wide = [
+            f"{self.venue}: the whole poll of {moment:%H:%M:%S} is in the gap since {gap.from_time:%H:%M:%S}"
+            for gap in self.gaps
+            if gap.to_time is not None and not gap.cause.startswith(UNACKNOWLEDGED)
+            for moment in self.whole
+            if gap.from_time < moment < gap.to_time
+        ]
+        return never_closed + too_wide
 
 
 def _covers(gap: Gap, first: dt.datetime, last: dt.datetime) -> bool:

@@ -11,10 +11,11 @@ from contracts.settings import KafkaSettings
 from infra.crashtest.compare import Compared, compare
 from infra.crashtest.generator import crash_generator, show_generator
 from infra.crashtest.journal import Journal
-from infra.crashtest.lake import LakeUnderTest, environment, lake_of
+from infra.crashtest.lake import LakeUnderTest, lake_of
 from infra.crashtest.series import disturbed, undisturbed
 from infra.crashtest.topics import prefill
 from infra.demo.replay import Market
+from infra.environment import environment
 from infra.stack import StackInfo, down, embedded_stack
 from infra.terminal import say, table
 

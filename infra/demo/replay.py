@@ -1,6 +1,7 @@
 """Play a market through the venues' own protocols into Kafka: the simulator and the generator, side by side."""
 
 import json
+import logging
 import math
 import sys
 import time
@@ -8,11 +9,12 @@ import urllib.request
 from collections.abc import Callable
 from contextlib import ExitStack
 from dataclasses import dataclass
+from http.client import HTTPException
 from pathlib import Path
 
-from confluent_kafka import Consumer, TopicPartition
+from confluent_kafka import Consumer, KafkaException, TopicPartition
 
-from contracts.errors import StackError
+from contracts.errors import BrokerError, StackError
 from contracts.settings import IngestSettings, KafkaSettings
 from contracts.streams import COIN_MARKET_CAP, WALLEX
 from infra.children import Child
@@ -23,6 +25,7 @@ POLL_SECONDS = 60
 PATIENCE_SECONDS = 20.0
 PROGRESS_SECONDS = 2.0
 DEMO_KEY = "demo-key-without-value"
+_SILENT = logging.Logger("librdkafka", logging.CRITICAL + 1)
 
 
 @dataclass(frozen=True)
@@ -41,14 +44,14 @@ class Market:
 
 
 def recorded_market(folder: Path, speed: float) -> Market:
-    """Measure a recording.
+    """Measure a recording, its venues shifted to a common start as they are played.
 
     Raises:
         NoDataError: the folder holds no recording.
         SettingsError: a line of it is malformed.
     """
-    times = [answer.at for answers in read_folder(folder, VENUES).values() for answer in answers]
-    return Market(span_seconds=(max(times) - min(times)).total_seconds(), speed=speed, recording=folder)
+    spans = [answers[-1].at - answers[0].at for answers in read_folder(folder, VENUES).values()]
+    return Market(span_seconds=max(spans).total_seconds(), speed=speed, recording=folder)
 
 
 def replay(market: Market, logs: Path, kafka: KafkaSettings, say: Callable[[str], None]) -> None:
@@ -56,6 +59,7 @@ def replay(market: Market, logs: Path, kafka: KafkaSettings, say: Callable[[str]
 
     Raises:
         StackError: the simulator or the generator ended with an error.
+        BrokerError: Kafka does not answer.
     """
     port_file = logs / "simulator.port"
     port_file.unlink(missing_ok=True)
@@ -74,7 +78,7 @@ def replay(market: Market, logs: Path, kafka: KafkaSettings, say: Callable[[str]
         )
         while generator.running():
             time.sleep(PROGRESS_SECONDS)
-            say(f"market time {_simulated_time(base)}  {records_in(kafka)} records in Kafka")
+            say(f"market time {simulated_time(base, simulator)}  {records_in(kafka)} records in Kafka")
         generator.finish()
 
 
@@ -94,16 +98,16 @@ def _pointed_at(base: str, market: Market) -> dict[str, str]:
     return {
         "COINLAKE_COINMARKETCAP_URL": f"{base}/coinmarketcap",
         "COINLAKE_COINMARKETCAP_API_KEY": DEMO_KEY,
-        "COINLAKE_COINMARKETCAP_API": _recorded_api(recorded) if recorded else IngestSettings.load().coinmarketcap_api,
+        "COINLAKE_COINMARKETCAP_API": (recorded and recorded_api(recorded)) or IngestSettings.load().coinmarketcap_api,
         "COINLAKE_WALLEX_URL": f"{base}/wallex",
         "COINLAKE_POLL_SECONDS": str(POLL_SECONDS / market.speed),
     }
 
 
-def _recorded_api(folder: Path) -> str:
-    """Return the version of the CoinMarketCap API that a recording speaks."""
-    first = read_folder(folder, VENUES)["coinmarketcap"][0]
-    return first.request.path.split("/")[1]
+def recorded_api(folder: Path) -> str | None:
+    """Return the version of the CoinMarketCap API that a recording speaks, None where it holds no CoinMarketCap."""
+    answers = read_folder(folder, VENUES).get("coinmarketcap")
+    return answers[0].request.path.split("/")[1] if answers else None
 
 
 def _wait_for_port(simulator: Child, port_file: Path) -> int:
@@ -115,17 +119,33 @@ def _wait_for_port(simulator: Child, port_file: Path) -> int:
     return int(port_file.read_text())
 
 
-def _simulated_time(base: str) -> str:
-    with urllib.request.urlopen(f"{base}/_simulator/clock", timeout=5) as answer:
-        return str(json.load(answer)["simulated_time"])[:16].replace("T", " ")
+def simulated_time(base: str, simulator: Child) -> str:
+    """Ask the simulator what time it is in its market, to the minute.
 
-
-def records_in(kafka: KafkaSettings) -> int:
-    """Count the records of the market topics, by their end offsets."""
-    consumer = Consumer({"bootstrap.servers": kafka.kafka_bootstrap_servers, "group.id": "coinlake-demo"})
+    Raises:
+        StackError: it does not answer.
+    """
     try:
-        topics = consumer.list_topics(timeout=10).topics
+        with urllib.request.urlopen(f"{base}/_simulator/clock", timeout=5) as answer:
+            return str(json.load(answer)["simulated_time"])[:16].replace("T", " ")
+    except (OSError, HTTPException):
+        what = "does not answer" if simulator.running() else "ended"
+        raise StackError(f"the simulator {what}: {simulator.last_words()}") from None
+
+
+def records_in(kafka: KafkaSettings, seconds: float = 10) -> int:
+    """Count the records of the market topics, by their end offsets.
+
+    Raises:
+        BrokerError: Kafka did not answer in so many seconds.
+    """
+    servers = kafka.kafka_bootstrap_servers
+    consumer = Consumer({"bootstrap.servers": servers, "group.id": "coinlake-demo"}, logger=_SILENT)
+    try:
+        topics = consumer.list_topics(timeout=seconds).topics
         parts = [TopicPartition(s.topic, n) for s in (COIN_MARKET_CAP, WALLEX) for n in topics[s.topic].partitions]
-        return sum(consumer.get_watermark_offsets(part, timeout=10)[1] for part in parts)
+        return sum(consumer.get_watermark_offsets(part, timeout=seconds)[1] for part in parts)
+    except KafkaException as error:
+        raise BrokerError(f"Kafka cannot be reached at {servers}: {error.args[0].str()}") from None
     finally:
         consumer.close()

@@ -1,5 +1,6 @@
 """The demo itself: start the stack, play a market, run the job, show what came out, stop everything."""
 
+import datetime as dt
 import os
 import shutil
 import time
@@ -8,12 +9,15 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import psutil
+from pyarrow import compute
 
 from contracts.errors import StackError
-from contracts.settings import KafkaSettings
+from contracts.settings import KafkaSettings, LakeSettings
+from contracts.tables import CANDLES
 from infra.children import Child
 from infra.demo.memory import PeakMemory
 from infra.demo.replay import Market, coinlake, replay
+from infra.environment import environment
 from infra.settings import StackSettings
 from infra.spark.submit import SparkSettings, spark_archive, submission
 from infra.stack import class_archive, processes
@@ -22,6 +26,7 @@ from infra.stack.layout import Layout
 from infra.stack.ports import choose_ports
 from infra.stack.stop import down
 from infra.terminal import say
+from serve.published import open_dataset
 
 COIN = "BTC"
 
@@ -35,18 +40,23 @@ def demo(home: Path, market: Market, coin: str = COIN) -> None:
     """
     begin = time.monotonic()
     _make_anew(home)
-    os.environ["COINLAKE_HOME"] = str(home)
     layout = Layout(home)
-    with PeakMemory(lambda: _everything(layout)) as memory, embedded_stack(home, _ports(), say=say):
+    with (
+        PeakMemory(lambda: _everything(layout)) as memory,
+        embedded_stack(home, _ports(), say=say) as stack,
+        # Not only the folder: a `.env` or a shell that points at a real Kafka and lake must not get our market.
+        environment({**stack.env(), "COINLAKE_HOME": str(home)}),
+    ):
         with _step("replay", begin):
             replay(market, home / "logs", KafkaSettings.load(), say)
         with _step("Spark", begin):
             _process(home)
         with _step("results", begin):
             _show(coin)
+            moment = _newest_candle(coin)
     seconds = time.monotonic() - begin
     say(f"\ndemo: done in {seconds:.0f} s, peak memory {memory.peak_bytes / 2**30:.1f} GiB; everything is stopped")
-    say(_what_next(home, coin))
+    say(_what_next(home, coin, moment))
 
 
 def _make_anew(home: Path) -> None:
@@ -105,16 +115,32 @@ def _show(coin: str) -> None:
         shown.finish()
 
 
-def _what_next(home: Path, coin: str) -> str:
-    place = os.path.relpath(home)
+def _newest_candle(coin: str) -> str:
+    """Return when the newest candle of a coin opens, as `coinlake explain` takes it.
+
+    Raises:
+        NoDataError: the coin has no candle.
+    """
+    opened = open_dataset(LakeSettings.load(), CANDLES, coin).to_table(columns=["open_time"])["open_time"]
+    newest: dt.datetime = compute.max(opened).as_py()
+    return f"{newest:%Y-%m-%dT%H:%M}"
+
+
+def _what_next(home: Path, coin: str, moment: str) -> str:
+    place, date = os.path.relpath(home), moment[:10]
+    filters = f"[('coin', '==', '{coin}'), ('date', '==', '{date}')]"
+    query = f"SELECT * FROM candles WHERE coin = '{coin}' AND date = '{date}' ORDER BY open_time"
     return f"""
 The lake stays in {place}. To ask it more:
 
   export COINLAKE_HOME={place}
-  .venv/bin/coinlake up                        # Kafka and MinIO again, in a few seconds
-  .venv/bin/coinlake show ETH                  # candles, market cap, toman prices and premiums
-  .venv/bin/coinlake explain {coin} TIME         # one candle, back to the bytes on the wire
-  eval "$(.venv/bin/coinlake env)"             # then, with pandas:
-  .venv/bin/python -c \
-    "import os, pandas as pd; print(pd.read_parquet(os.environ['CANDLES'], filters=[('coin', '==', '{coin}')]))"
+  .venv/bin/coinlake up
+  .venv/bin/coinlake show ETH
+  .venv/bin/coinlake explain {coin} {moment}
+  eval "$(.venv/bin/coinlake env)"
+  .venv/bin/python -c "import os, pandas as pd
+print(pd.read_parquet(os.environ['CANDLES'], filters={filters}))"
+  .venv/bin/python -c "import os, duckdb, pyarrow.dataset as ds
+candles = ds.dataset(os.environ['CANDLES'], partitioning='hive')
+print(duckdb.sql(\\"{query}\\"))"
   .venv/bin/coinlake down"""

@@ -40,15 +40,6 @@ def kafka_jars_dir() -> Path:
     return _existing("kafka")
 
 
-def spark_jars_dir() -> Path:
-    """Return the folder of the jars Spark needs beside its own.
-
-    Raises:
-        StackError: they are not there; `make setup` fetches them.
-    """
-    return _existing("spark")
-
-
 def _pom(name: str) -> Path:
     return _POMS / f"{name}-pom.xml"
 

@@ -24,6 +24,9 @@ SHORT_RUN_FLAGS = ("-XX:+UseSerialGC", "-XX:TieredStopAtLevel=1", "-XX:ReservedC
 
 SHORT_RUN_CONF = {"spark.sql.codegen.wholeStage": "false"}
 
+LONG_RUN_FLAGS = ("-XX:-UsePerfData",)
+"""For a driver that runs until it is stopped: the JVM's own compilers and collector."""
+
 
 class SparkSettings(SettingsGroup):
     """How a job is submitted."""
@@ -41,18 +44,25 @@ class Submission:
 
 
 def submission(
-    job: str, arguments: Sequence[str], settings: SparkSettings, *, new_class_archive: Path | None = None
+    job: str,
+    arguments: Sequence[str],
+    settings: SparkSettings,
+    *,
+    short: bool = True,
+    new_class_archive: Path | None = None,
 ) -> Submission:
-    """Return how to submit `spark_jobs/<job>.py`.
+    """Return how to submit `spark_jobs/<job>.py`; `short` says that it runs for minutes, not for days.
 
-    Where this JDK has no class archive yet and `new_class_archive` is given, the driver writes one there as it
-    ends: `keep_class_archive` takes it into the cache.
+    Where this JDK has no class archive yet and `new_class_archive` is given, the driver of a short run writes one
+    there as it ends: `class_archive.adopt` takes it into the cache.
     """
     jars = ensure_spark_jars()
-    archive = spark_archive()
-    options = class_archive.use_option(archive)
-    if not options and new_class_archive is not None:
-        options = class_archive.use_or_make_option(archive, new_class_archive)
+    options: list[str] = []
+    if short:
+        archive = spark_archive()
+        options = class_archive.use_option(archive)
+        if not options and new_class_archive is not None:
+            options = class_archive.use_or_make_option(archive, new_class_archive)
     scratch = home() / "spark"
     scratch.mkdir(parents=True, exist_ok=True)
     conf = {
@@ -60,10 +70,10 @@ def submission(
         "spark.executor.extraClassPath": f"{jars}/*",
         "spark.local.dir": str(scratch),
         "spark.sql.warehouse.dir": str(scratch / "warehouse"),
-        **SHORT_RUN_CONF,
+        **(SHORT_RUN_CONF if short else {}),
     }
     java_options = [
-        *SHORT_RUN_FLAGS,
+        *(SHORT_RUN_FLAGS if short else LONG_RUN_FLAGS),
         *options,
         f"-Dlog4j2.configurationFile={LOG4J.as_uri()}",
         f"-Djava.io.tmpdir={scratch}",

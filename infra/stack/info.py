@@ -52,11 +52,6 @@ class StackInfo:
         """Where the object store is."""
         return f"http://{LOOPBACK}:{self.ports['minio_port']}"
 
-    @property
-    def console(self) -> str:
-        """Where the object store's own pages are."""
-        return f"http://{LOOPBACK}:{self.ports['minio_console_port']}"
-
     def env(self) -> dict[str, str]:
         """Return the variables of `stack.env`: what a job needs to work with this stack, its key in clear text."""
         return {

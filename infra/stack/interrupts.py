@@ -1,4 +1,4 @@
-"""Ctrl-C held off while processes are being stopped, so that a second one leaves none behind."""
+"""Ctrl-C held off while processes are being started or stopped, so that it leaves none behind."""
 
 import signal
 import threading
@@ -20,3 +20,27 @@ def uninterrupted() -> Iterator[None]:
     finally:
         for number, handler in before.items():
             signal.signal(number, handler)
+
+
+@contextmanager
+def deferred() -> Iterator[None]:
+    """Hold SIGINT and SIGTERM back within the block and raise the first of them right after it.
+
+    A child started within the block handles both as if it were started outside: exec undoes a handler, not an
+    ignored signal or a mask. Outside the main thread, which gets no signals, do nothing.
+    """
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    came: list[int] = []
+    before = {number: signal.getsignal(number) for number in _HELD}
+    held = {number: handler for number, handler in before.items() if handler not in (signal.SIG_IGN, None)}
+    for number in held:
+        signal.signal(number, lambda arrived, _frame: came.append(arrived))
+    try:
+        yield
+    finally:
+        for number, handler in held.items():
+            signal.signal(number, handler)
+        if came:
+            signal.raise_signal(came[0])

@@ -2,9 +2,13 @@
 
 import hashlib
 import os
+import stat
 import tempfile
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
+
+from contracts.errors import StackError
 
 LONGEST_SOCKET_PATH = 90
 """A Unix socket's path has 107 bytes; supervisord appends its pid while it binds."""
@@ -80,10 +84,32 @@ class Layout:
         return self.home / "logs" / f"{part}.log"
 
     def make(self) -> None:
-        """Make the folders."""
+        """Make the folders.
+
+        Raises:
+            StackError: the temporary folder of the socket is not ours alone.
+        """
         for folder in (self.home, self.kafka_conf.parent, self.minio_data, self.log("kafka").parent):
             folder.mkdir(parents=True, exist_ok=True)
-        self.socket.parent.mkdir(mode=0o700, exist_ok=True)
+        if self.socket.parent != self.home:
+            _make_private(self.socket.parent)
+
+
+def _make_private(folder: Path) -> None:
+    """Make a folder for its owner alone in one that everybody writes to, where another may have been first.
+
+    Raises:
+        StackError: there is something else of this name, or it is another user's, or others can write to it.
+    """
+    with suppress(FileExistsError):
+        folder.mkdir(mode=0o700)
+    found = folder.lstat()
+    if not stat.S_ISDIR(found.st_mode) or found.st_uid != os.getuid() or found.st_mode & 0o022:
+        raise StackError(
+            f"expected {folder} to be a folder that only we can write to, found {stat.filemode(found.st_mode)} "
+            f"of user {found.st_uid}: remove it, or choose a shorter COINLAKE_HOME"
+        )
+    folder.chmod(0o700)
 
 
 def write_private(path: Path, text: str) -> None:

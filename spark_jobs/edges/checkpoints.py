@@ -19,20 +19,25 @@ class Checkpoint:
 
     def exists(self) -> bool:
         """Say whether a query has ever started a batch from this checkpoint."""
-        return any(True for _ in self._store.keys(f"{self.path}/offsets/"))
+        return bool(self._batches("offsets"))
 
     def committed_watermark_ms(self) -> int | None:
         """Return the watermark (ms since 1970) that the newest finished batch ran with; None before the first one."""
-        finished = [
-            int(name) for key in self._store.keys(f"{self.path}/commits/") if (name := key.rpartition("/")[2]).isdigit()
-        ]
-        if not finished:
-            return None
-        offsets = self._store.get(f"{self.path}/offsets/{max(finished)}")
+        offsets = self._newest_finished()
+        return int(json.loads(offsets[1])["batchWatermarkMs"]) if offsets else None
+
+    def committed_offsets(self, topic: str) -> dict[int, int] | None:
+        """Return, by partition of a topic, the offset up to which the newest finished batch read; None before it."""
+        offsets = self._newest_finished()
         if offsets is None:
             return None
-        metadata = json.loads(offsets.body.decode().splitlines()[1])
-        return int(metadata["batchWatermarkMs"])
+        return {int(number): int(offset) for number, offset in json.loads(offsets[2])[topic].items()}
+
+    def _newest_finished(self) -> list[str] | None:
+        """Return the lines of the newest finished batch's offsets: a version, its metadata, then one line a source."""
+        finished = self._batches("commits")
+        stored = self._store.get(f"{self.path}/offsets/{max(finished)}") if finished else None
+        return stored.body.decode().splitlines() if stored else None
 
     def note(self, name: str) -> bytes | None:
         """Read a note that was left in the checkpoint; it goes when the checkpoint is deleted."""
@@ -42,3 +47,8 @@ class Checkpoint:
     def leave_note(self, name: str, body: bytes) -> None:
         """Leave a note in the checkpoint."""
         self._store.put(f"{self.path}/{name}.json", body)
+
+    def _batches(self, kind: str) -> list[int]:
+        """List the numbers of the batches with a file of this kind; what a crash left half-written has another name."""
+        names = (key.rpartition("/")[2] for key in self._store.keys(f"{self.path}/{kind}/"))
+        return [int(name) for name in names if name.isdigit()]

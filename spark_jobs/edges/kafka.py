@@ -4,12 +4,14 @@ import json
 from collections.abc import Mapping
 
 import msgspec
-from confluent_kafka import KafkaException, TopicCollection
-from confluent_kafka.admin import AdminClient
+from confluent_kafka import KafkaException, Producer, TopicCollection, TopicPartition
+from confluent_kafka.admin import AdminClient, OffsetSpec
 from pyspark.sql import DataFrame, SparkSession
 
 from contracts.errors import BrokerError, TopicError
+from contracts.records import Gap, encode
 from contracts.settings import KafkaSettings
+from contracts.streams import INGEST_GAPS, key_of
 
 PATIENCE_SECONDS = 10.0
 EARLIEST = -2
@@ -21,6 +23,8 @@ class TopicFacts(msgspec.Struct, frozen=True):
 
     id: str
     partitions: int
+    earliest: Mapping[int, int]
+    """The first offset that is still there, by partition."""
 
 
 def describe_topics(kafka: KafkaSettings, topics: list[str]) -> dict[str, TopicFacts]:
@@ -44,7 +48,16 @@ def describe_topics(kafka: KafkaSettings, topics: list[str]) -> dict[str, TopicF
             description = future.result()
         except KafkaException:
             raise TopicError(f'topic {topic} does not exist: create it with "coinlake topics apply"') from None
-        found[topic] = TopicFacts(id=str(description.topic_id), partitions=len(description.partitions))
+        numbers = range(len(description.partitions))
+        first = admin.list_offsets(
+            {TopicPartition(topic, number): OffsetSpec.earliest() for number in numbers},  # type: ignore[no-untyped-call]
+            request_timeout=PATIENCE_SECONDS,
+        )
+        found[topic] = TopicFacts(
+            id=str(description.topic_id),
+            partitions=len(numbers),
+            earliest={part.partition: offset.result().offset for part, offset in first.items()},
+        )
     return found
 
 
@@ -54,12 +67,14 @@ def read_topic(
     topic: str,
     partitions: int,
     next_offsets: Mapping[int, int],
+    *,
     max_offsets_per_batch: int,
+    fail_on_data_loss: bool,
 ) -> DataFrame:
     """Read a topic as a stream.
 
     Where the checkpoint is new it starts at these offsets, in a partition without one at the earliest. A topic that
-    lost records which were never read stops the stream (`failOnDataLoss`).
+    lost records which were never read stops the stream, unless told otherwise.
     """
     start = json.dumps({topic: {str(number): next_offsets.get(number, EARLIEST) for number in range(partitions)}})
     return (
@@ -67,7 +82,19 @@ def read_topic(
         .option("kafka.bootstrap.servers", kafka.kafka_bootstrap_servers)
         .option("subscribe", topic)
         .option("startingOffsets", start)
-        .option("failOnDataLoss", "true")
+        .option("failOnDataLoss", str(fail_on_data_loss).lower())
         .option("maxOffsetsPerTrigger", max_offsets_per_batch)
         .load()
     )
+
+
+def put_on_record(kafka: KafkaSettings, gap: Gap) -> None:
+    """Send a Gap to its topic and wait until it is acknowledged.
+
+    Raises:
+        BrokerError: it was not.
+    """
+    producer = Producer({"bootstrap.servers": kafka.kafka_bootstrap_servers, "enable.idempotence": True})
+    producer.produce(INGEST_GAPS.topic, encode(gap), key_of(INGEST_GAPS, gap))
+    if producer.flush(PATIENCE_SECONDS):
+        raise BrokerError(f"expected {kafka.kafka_bootstrap_servers} to acknowledge a gap, found that it did not")

@@ -46,6 +46,10 @@ class Lake:
         self._progress = progress
         self._turns = {table.name: threading.RLock() for table in TABLES}
 
+    def check_lease(self) -> None:
+        """Raise LeaseLostError unless we are still the one writer."""
+        self._lease.check()
+
     def uri(self, table: Table) -> str:
         """Return where a table is."""
         return f"{self._settings.lake}/{table.path}"
@@ -101,7 +105,8 @@ class Lake:
     def read_stream(self, table: Table, **options: str | int) -> DataFrame:
         """Read a table's appended rows as a stream.
 
-        A change that is no append (a rebuild, an OPTIMIZE) is skipped: what depends on it is rebuilt with it.
+        A change that is no append (a rebuild, an OPTIMIZE) is skipped: who replaces rows also rebuilds what is built
+        of them.
         """
         reader = self._spark.readStream.format("delta").option("skipChangeCommits", "true")
         return reader.option("maxFilesPerTrigger", MAX_FILES_PER_BATCH).options(**options).load(self.uri(table))

@@ -12,6 +12,7 @@ import socket
 import threading
 from collections.abc import Callable, Sequence
 from contextlib import suppress
+from pathlib import Path
 from types import TracebackType
 from typing import Self
 
@@ -28,12 +29,13 @@ RENEWAL = dt.timedelta(seconds=10)
 
 
 class Holder(msgspec.Struct, frozen=True):
-    """Who holds a lease, and until when."""
+    """Who holds a lease, and until when. `machine` tells apart what may bear the same host name; "" is unknown."""
 
     host: str
     pid: int
     started: float
     until: dt.datetime
+    machine: str = ""
 
 
 def _now() -> dt.datetime:
@@ -67,9 +69,11 @@ class Lease:
 
     def __enter__(self) -> Self:
         try:
+            mine, body = self._mine()
             for key in self._keys:
-                self._take(key)
-        except LeaseHeldError:
+                self._take(key, mine, body)
+            self._until = mine.until
+        except (LeaseHeldError, StoreError):
             self._release()
             raise
         self._renewer.start()
@@ -91,22 +95,20 @@ class Lease:
 
     def _mine(self) -> tuple[Holder, bytes]:
         started = psutil.Process(self._pid).create_time()
-        holder = Holder(socket.gethostname(), self._pid, started, self._now() + LIFETIME)
+        holder = Holder(socket.gethostname(), self._pid, started, self._now() + LIFETIME, machine())
         return holder, msgspec.json.encode(holder)
 
-    def _take(self, key: str) -> None:
+    def _take(self, key: str, mine: Holder, body: bytes) -> None:
         stored = self._store.get(key)
         if stored is not None:
             other = msgspec.json.decode(stored.body, type=Holder)
             if other.until > self._now() and not _is_dead(other):
                 raise _held(self._keys[key], other)
-        mine, body = self._mine()
         tag = self._store.put_if(key, body, stored.tag if stored else None)
         if tag is None:
             now_stored = self._store.get(key)
             raise _held(self._keys[key], msgspec.json.decode(now_stored.body, type=Holder) if now_stored else mine)
         self._tags[key] = tag
-        self._until = mine.until
 
     def _renew_forever(self) -> None:
         while not self._stop.wait(RENEWAL.total_seconds()):
@@ -134,9 +136,19 @@ class Lease:
         self._tags = {}
 
 
+def machine() -> str:
+    """Name this machine since its start, and the space in which its process ids count; "" where neither is told."""
+    try:
+        return (
+            f"{Path('/proc/sys/kernel/random/boot_id').read_text().strip()}:{Path('/proc/self/ns/pid').stat().st_ino}"
+        )
+    except OSError:
+        return ""
+
+
 def _is_dead(holder: Holder) -> bool:
-    """Say whether the holder ran on this machine and runs no more, so that a restart need not wait."""
-    if holder.host != socket.gethostname():
+    """Say whether the holder ran on this very machine and runs no more, so that a restart need not wait."""
+    if not holder.machine or holder.machine != machine():
         return False
     try:
         return bool(abs(psutil.Process(holder.pid).create_time() - holder.started) > 1)

@@ -7,6 +7,7 @@ is killed is done again by the next.
 
 import datetime as dt
 import io
+import re
 from collections.abc import Iterator, Sequence
 from concurrent.futures import Executor, ThreadPoolExecutor
 
@@ -46,11 +47,21 @@ def publish(store: ObjectStore, table: Table, lake: Lake) -> int:
         return 0
     known = last is not None and last.table_id == now.table_id
     before = lake.delta(table, version=last.version) if last is not None and known else None
-    dates = sorted({date for _, date in _files(delta) ^ (_files(before) if before else frozenset())})
+    changed = {date for _, date in _files(delta) ^ (_files(before) if before else frozenset())}
+    dates = sorted(changed if before else changed | _published_dates(store, table))
     with ThreadPoolExecutor(WRITERS) as pool:
-        written = sum(_publish_date(store, table, delta, date, pool) for date in dates)
+        written = 0
+        for date in dates:
+            lake.check_lease()
+            written += _publish_date(store, table, delta, date, pool)
     store.put(key, msgspec.json.encode(now))
     return written
+
+
+def _published_dates(store: ObjectStore, table: Table) -> set[dt.date]:
+    """List the dates of what is published now, be it of another table that stood here before."""
+    keys = store.keys(f"{table.published_path}/")
+    return {dt.date.fromisoformat(found[1]) for key in keys if (found := re.search(r"/date=([\d-]{10})/", key))}
 
 
 def _files(delta: DeltaTable) -> frozenset[tuple[str, dt.date]]:

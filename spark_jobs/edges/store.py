@@ -91,14 +91,18 @@ class S3Store:
         self._call("put_object", Key=self._prefix + key, Body=body)
 
     def put_if(self, key: str, body: bytes, tag: str | None) -> str | None:
-        """Write with If-None-Match or If-Match."""
+        """Write with If-None-Match or If-Match.
+
+        A refusal may answer our own repeated request, whose first answer was lost: then the body there is ours.
+        """
         condition = {"IfNoneMatch": "*"} if tag is None else {"IfMatch": tag}
         try:
             return str(self._call("put_object", Key=self._prefix + key, Body=body, **condition)["ETag"])
         except RefusedError as refused:
-            if refused.code in {"PreconditionFailed", "412", "ConditionalRequestConflict", "409", "NoSuchKey"}:
-                return None
-            raise
+            if refused.code not in {"PreconditionFailed", "412", "ConditionalRequestConflict", "409", "NoSuchKey"}:
+                raise
+        there = self.get(key)
+        return there.tag if there is not None and there.body == body else None
 
     def keys(self, prefix: str) -> Iterator[str]:
         """List keys, a page of 1,000 at a time."""

@@ -1,6 +1,6 @@
 """What the tables must hold, computed by pandas and decimal from what an independent consumer read.
 
-Written from DESIGN.md sections 3 to 5. Nothing of the jobs is imported: two programs that agree to the last
+Written from the rules of the README and docs/tables.md. Nothing of the jobs is imported: two programs that agree to the last
 digit were written apart.
 """
 

@@ -12,10 +12,11 @@ from pathlib import Path
 
 import psutil
 import pytest
-from confluent_kafka.admin import AdminClient
+from confluent_kafka import TopicPartition
+from confluent_kafka.admin import AdminClient, OffsetSpec
 
 from contracts.records import Gap, decode
-from contracts.tables import BRONZE_WALLEX, REJECTED, TABLES
+from contracts.tables import BRONZE_INGEST_GAPS, BRONZE_WALLEX, REJECTED, TABLES
 from infra.stack import StackInfo, processes
 from infra.stack.layout import Layout, read_env
 from spark_jobs.edges.lease import Lease
@@ -282,3 +283,40 @@ def test_venue_that_is_down_is_a_line_a_gap_and_a_failure(own: StackInfo) -> Non
     assert f"{base}: expected an answer, found no connection" in "\n".join(run.err)
     gaps = [decode(one.value, Gap) for one in oracle.consume(own.kafka_bootstrap_servers, oracle.GAPS)]
     assert gaps[-1].stream == "wallex"
+
+
+# --- messages that retention deleted before they were landed ----------------------------------------------------------
+
+
+def test_messages_that_retention_deleted_stop_the_job_until_the_hole_may_go_on_record(tmp_path: Path) -> None:
+    with own_stack(tmp_path / "home") as stack:
+        with simulator(tmp_path, "--speed", "60", "--span", "1h") as base:
+            coinlake(stack, "generate", "--duration", "3s", "--venue", "wallex", **pointed_at(base)).well()
+            coinlake(stack, "process").well()
+            landed = len(rows_of(lake_of(stack), BRONZE_WALLEX))
+            coinlake(stack, "generate", "--duration", "3s", "--venue", "wallex", **pointed_at(base)).well()
+        admin = AdminClient({"bootstrap.servers": stack.kafka_bootstrap_servers})
+        for future in admin.delete_records([TopicPartition("wallex", 0, landed + 100)]).values():
+            future.result()
+
+        refused = coinlake(stack, "process")
+
+        assert refused.code == 1
+        expected = (
+            f"coinlake: topic wallex has lost messages that were never landed (partition 0 offsets {landed} to"
+            f" {landed + 99}): its retention deleted them. Run once with COINLAKE_ACCEPT_LOSS=true to put the hole on"
+            " record and go on after it"
+        )
+        assert expected in [*refused.out, *refused.err]
+        assert len(rows_of(lake_of(stack), BRONZE_WALLEX)) == landed
+
+        coinlake(stack, "process", COINLAKE_ACCEPT_LOSS="true").well()
+
+        offsets = {row["kafka_offset"] for row in rows_of(lake_of(stack), BRONZE_WALLEX)}
+        ends = admin.list_offsets({TopicPartition("wallex", 0): OffsetSpec.latest()})
+        (end,) = (future.result().offset for future in ends.values())
+        assert offsets == {*range(landed), *range(landed + 100, end)}
+        coinlake(stack, "process").well()
+        gaps = rows_of(lake_of(stack), BRONZE_INGEST_GAPS)
+        causes = [row["cause"] for row in gaps if row["cause"].startswith("deleted by retention")]
+        assert causes == [f"deleted by retention before it was landed: partition 0 offsets {landed} to {landed + 99}"]

@@ -35,6 +35,7 @@ from infra.crashtest.plan import (
 from infra.crashtest.polls import Polls, polls_of
 from infra.crashtest.reader import Seen
 from infra.crashtest.sight import NONE, Place, Sight, moment_of
+from ingest.runner import UNACKNOWLEDGED
 
 NOON = dt.datetime(2024, 3, 19, 12, tzinfo=dt.UTC)
 MINUTE = dt.timedelta(minutes=1)
@@ -197,7 +198,7 @@ def message(record: MarketTicker, offset: int, of: int = 1) -> Seen:
     return Seen("wallex", 0, offset, key_of(WALLEX, record), encode(record), {"poll_records": str(of).encode()})
 
 
-def gap(from_minute: int, to_minute: int | None, offset: int = 0) -> Seen:
+def gap(from_minute: int, to_minute: int | None, offset: int = 0, cause: str = "test") -> Seen:
     record = Gap(
         venue="wallex",
         event_time=NOON + from_minute * MINUTE,
@@ -206,7 +207,7 @@ def gap(from_minute: int, to_minute: int | None, offset: int = 0) -> Seen:
         stream="wallex",
         from_time=NOON + from_minute * MINUTE,
         to_time=None if to_minute is None else NOON + to_minute * MINUTE,
-        cause="test",
+        cause=cause,
         recoverable=False,
     )
     return Seen(INGEST_GAPS.topic, 0, offset, key_of(INGEST_GAPS, record), encode(record), {})
@@ -242,6 +243,25 @@ class TestPolls:
     def test_newest_record_of_a_gap_counts(self) -> None:
         messages = [message(ticker(0), 0), message(ticker(5), 1), gap(0, None, 0), gap(0, 3, 1)]
         assert len(polled([0, 5], messages).unexplained(MINUTE)) == 1
+
+    def test_gap_that_was_never_closed_explains_nothing_after_the_next_poll(self) -> None:
+        messages = [message(ticker(0), 0), message(ticker(5), 1), gap(0, None)]
+        (problem,) = polled([0, 5], messages).unexplained(MINUTE)
+        assert problem == "wallex: the gap since 12:00:00 is open though there is a later poll"
+
+    def test_gap_may_be_open_after_the_last_poll(self) -> None:
+        messages = [message(ticker(0), 0), message(ticker(1), 1), gap(1, None)]
+        assert polled([0, 1, 2], messages).unexplained(MINUTE) == []
+
+    def test_gap_over_a_whole_poll_is_noticed_and_one_between_two_is_right(self) -> None:
+        messages = [message(ticker(minute), minute) for minute in (0, 1, 3)]
+        (problem,) = polled([0, 1, 3], [*messages, gap(0, 3)]).unexplained(MINUTE)
+        assert problem == "wallex: the whole poll of 12:01:00 is in the gap since 12:00:00"
+        assert polled([0, 1, 3], [*messages, gap(1, 3)]).unexplained(MINUTE) == []
+
+    def test_gap_over_a_poll_whose_acknowledgement_was_lost_is_right(self) -> None:
+        messages = [message(ticker(minute), minute) for minute in (0, 1, 2)]
+        assert polled([0, 1, 2], [*messages, gap(0, 2, cause=UNACKNOWLEDGED)]).unexplained(MINUTE) == []
 
 
 def agreed(messages: list[Seen], rows: list[Mapping[str, object]], *, compacted: bool = False) -> int:

@@ -3,6 +3,7 @@
 import os
 import socket
 import stat
+import tempfile
 from pathlib import Path
 
 import psutil
@@ -68,6 +69,25 @@ def test_a_home_too_deep_for_a_socket_gets_a_short_one(tmp_path: Path) -> None:
     assert len(os.fsencode(Layout(deep).socket)) <= LONGEST_SOCKET_PATH
     assert Layout(deep).socket != Layout(tmp_path / ("e" * 120)).socket
     assert Layout(Path("/srv/lake")).socket == Path("/srv/lake/supervisor.sock")
+
+
+def test_a_socket_folder_in_the_temporary_one_is_ours_alone_or_refused(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+    layout = Layout(tmp_path / ("d" * 120))
+    folder = layout.socket.parent
+    assert folder.parent == tmp_path
+    layout.make()
+    layout.make()
+    assert stat.S_IMODE(folder.stat().st_mode) == 0o700
+    folder.chmod(0o770)
+    with pytest.raises(StackError, match=f"expected {folder} to be a folder that only we can write to, found drwxrwx"):
+        layout.make()
+    folder.rmdir()
+    folder.symlink_to(tmp_path / "elsewhere")
+    with pytest.raises(StackError, match="found lrwxrwxrwx"):
+        layout.make()
 
 
 def test_supervisor_configuration_keeps_spaces_quotes_and_percent_signs(

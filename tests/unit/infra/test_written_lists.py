@@ -1,19 +1,23 @@
 """Lists kept in files beside the code say what the code says."""
 
+import importlib
+import pkgutil
 import re
 import tomllib
 from pathlib import Path
 
 from pydantic import SecretStr
 
-import infra.settings
+import infra
 from contracts.settings import SettingsGroup
 
 ROOT = Path(__file__).parent.parent.parent.parent
 
 
 def groups() -> list[type[SettingsGroup]]:
-    assert infra.settings.StackSettings in SettingsGroup.__subclasses__()
+    for module in pkgutil.walk_packages(infra.__path__, "infra."):
+        if not module.name.endswith("__main__"):
+            importlib.import_module(module.name)
     return [group for group in SettingsGroup.__subclasses__() if not group.__module__.startswith("tests")]
 
 

@@ -108,12 +108,12 @@ async def test_a_broker_outage_ends_in_undelivered_and_the_sink_goes_on_living()
     broker = Producer({"bootstrap.servers": "mock", "test.mock.num.brokers": 1, "log_level": 0})
     address = next(iter(broker.list_topics(timeout=10).brokers.values()))
     broker.list_topics("wallex", timeout=10)
-    async with KafkaSink(f"{address.host}:{address.port}", delivery_seconds=1) as sink:
+    async with KafkaSink(f"{address.host}:{address.port}", delivery_seconds=4) as sink:
         await sink.start([WALLEX])
         await sink.send_poll(route(poll_of(NOON)))
         del broker
         with pytest.raises(UndeliveredError) as caught:
-            await asyncio.wait_for(sink.send_poll(route(poll_of(at(60)))), 10)
+            await asyncio.wait_for(sink.send_poll(route(poll_of(at(60)))), 20)
         assert caught.value.count == 5
         assert str(caught.value) == "Kafka did not acknowledge 5 of 5 records (_MSG_TIMED_OUT)"
         assert sink.in_flight == 0

@@ -184,6 +184,14 @@ async def test_rejected_rows_travel_with_their_poll_and_an_answer_of_only_reject
     assert metrics.registry.get_sample_value("coinlake_ingest_rejected_total", {"venue": "wallex"}) == 1
 
 
+async def test_what_a_failed_try_rejected_travels_with_the_poll_that_succeeds() -> None:
+    time, sink = FakeTime(), ListSink()
+    source = FakeSource(time, [[rejected(at(0))], None])
+    await polled(time, source, sink, 1)
+    assert facts(sink) == []
+    assert sink.records(INGEST_REJECTED) == [rejected(at(0))]
+
+
 async def test_a_fatal_venue_stops_and_its_hole_stays_open() -> None:
     time, sink = FakeTime(), ListSink()
     source = FakeSource(time, [None, FatalSourceError("the API key is invalid", kind="code_1001")])

@@ -4,6 +4,7 @@ import datetime as dt
 from collections.abc import Sequence
 from decimal import Decimal
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any, cast
 
 import pyarrow as pa
@@ -41,8 +42,9 @@ def write(lake: LakeSettings, table: Table, rows: Sequence[Row]) -> None:
 def published(lake: LakeSettings, table: Table, rows: Sequence[Row]) -> None:
     """Append rows and publish the table."""
     write(lake, table, rows)
-    nothing = cast(Any, None)  # publishing reads the table's log alone: no Spark, no lease
-    publish(FolderStore(Path(lake.lake.removeprefix("file://"))), table, Lake(nothing, lake, nothing, nothing))
+    nothing = cast(Any, None)  # publishing reads the table's log alone: no Spark
+    ours = cast(Any, SimpleNamespace(check=lambda: None))
+    publish(FolderStore(Path(lake.lake.removeprefix("file://"))), table, Lake(nothing, lake, ours, nothing))
 
 
 def candle(minute: int, prices: str, *, venue: str = "coin_market_cap", coin: str = "BTC", quote: str = "USD") -> Row:

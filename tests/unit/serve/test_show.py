@@ -109,6 +109,14 @@ def test_what_is_not_there_is_answered_with_what_is(
     assert str(raised.value) == message
 
 
+def test_longer_candles_reach_back_over_more_dates(lake: LakeSettings) -> None:
+    days = [{**candle(24 * 60 * day, f"{day} {day} {day} {day} {day}"), "interval": "1h"} for day in range(1, 6)]
+    published(lake, CANDLES, days)
+    page = shown(lake, last=100, interval="1h")
+    for day in range(1, 6):
+        assert f"{at(24 * 60 * day):%Y-%m-%d %H:%M}" in page
+
+
 def test_hundreds_of_candles_reach_back_over_several_dates(lake: LakeSettings) -> None:
     days = [candle(24 * 60 * day, f"{day} {day} {day} {day} {day}") for day in range(1, 6)]
     published(lake, CANDLES, days)

@@ -75,6 +75,30 @@ async def test_key_that_a_venue_repeats_in_its_answer_is_masked(tmp_path: Path) 
     assert KEY not in written
 
 
+async def test_redirect_is_recorded_and_its_target_never_asked(tmp_path: Path) -> None:
+    asked: list[str] = []
+
+    async def redirect(request: web.Request) -> web.Response:
+        asked.append(request.path)
+        raise web.HTTPFound("/elsewhere")
+
+    app = web.Application()
+    app.add_routes([web.get("/{path:.*}", redirect)])
+    async with TestServer(app) as server:
+        summary = await record_all(
+            RecordConfig(
+                out=tmp_path,
+                base_urls={"coinmarketcap": str(server.make_url("/"))},
+                coinmarketcap_key=SecretStr(KEY),
+                duration_seconds=1,
+            )
+        )
+    assert asked == [LISTINGS]
+    assert summary == RecordSummary({"coinmarketcap": 1}, {"coinmarketcap": 0})
+    response = json.loads((tmp_path / "coinmarketcap.jsonl").read_text())["response"]
+    assert (response["status"], response["headers"]["Location"]) == (302, "/elsewhere")
+
+
 async def test_error_and_html_answers_are_recorded_and_missing_ones_counted(tmp_path: Path) -> None:
     faults = (
         Fault(venue="wallex", kind=FaultKind.RATE_LIMITED, retry_after=9),
