@@ -1,7 +1,7 @@
 """What the tables must hold, computed by pandas and decimal from what an independent consumer read.
 
-Written from the rules of the README and docs/tables.md. Nothing of the jobs is imported: two programs that agree to the last
-digit were written apart.
+Written from the rules of the README and docs/tables.md. Nothing of the jobs is imported: two programs that agree to
+the last digit were written apart.
 """
 
 import datetime as dt
