@@ -46,12 +46,14 @@ class Market:
 def recorded_market(folder: Path, speed: float) -> Market:
     """Measure a recording, its venues shifted to a common start as they are played.
 
+    It is one poll longer than from its first answer to its last, so that the last one is polled too.
+
     Raises:
         NoDataError: the folder holds no recording.
         SettingsError: a line of it is malformed.
     """
     spans = [answers[-1].at - answers[0].at for answers in read_folder(folder, VENUES).values()]
-    return Market(span_seconds=max(spans).total_seconds(), speed=speed, recording=folder)
+    return Market(span_seconds=max(spans).total_seconds() + POLL_SECONDS, speed=speed, recording=folder)
 
 
 def replay(market: Market, logs: Path, kafka: KafkaSettings, say: Callable[[str], None]) -> None:

@@ -25,7 +25,7 @@ def test_span_of_a_recording_is_that_of_its_longest_venue_wherever_the_others_be
     recorded(tmp_path, "wallex", "/v1/markets", "2022-06-13T00:00:00Z", "2022-06-13T00:10:00Z")
     listings = "/v1/cryptocurrency/listings/latest"
     recorded(tmp_path, "coinmarketcap", listings, "2025-11-24T10:00:00Z", "2025-11-24T10:30:00Z")
-    assert recorded_market(tmp_path, 60).span_seconds == 30 * 60
+    assert recorded_market(tmp_path, 60).span_seconds == 31 * 60
 
 
 def test_version_of_the_api_is_the_recorded_one_or_none_without_coinmarketcap(tmp_path: Path) -> None:
