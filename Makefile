@@ -56,6 +56,7 @@ test-recorded: setup ## run the tests on recorded venue data
 
 lock: setup ## resolve the dependencies of pyproject.toml anew, within what the lock has
 	$(BIN)/uv pip compile --quiet --universal --generate-hashes --no-header --no-emit-index-url --no-emit-find-links --extra dev pyproject.toml -o requirements.lock
+	$(BIN)/uv pip compile --quiet --universal --generate-hashes --no-header --no-annotate --no-emit-index-url --no-emit-find-links --no-emit-package pyspark --no-emit-package py4j -c requirements.lock pyproject.toml -o requirements-runtime.lock
 
 clean: down ## stop every stack and remove what was made here, their data too; the cache outside the checkout stays
 	@for home in $(HOMES); do \

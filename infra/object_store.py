@@ -6,11 +6,20 @@ import urllib3
 from minio import Minio, MinioAdmin
 from minio.credentials import StaticProvider
 from minio.error import MinioAdminException, MinioException, S3Error
+from pydantic import SecretStr
 
 from contracts.errors import StoreError
+from contracts.settings import SettingsGroup
 
 BUCKETS = ("lake-house", "spark")
 POLICY = "coinlake-job"
+
+
+class StoreRootSettings(SettingsGroup):
+    """MinIO's own user, with which `coinlake buckets apply` makes the buckets; no job is ever given it."""
+
+    minio_root_user: SecretStr = SecretStr("")
+    minio_root_password: SecretStr = SecretStr("")
 
 
 def job_policy() -> dict[str, object]:

@@ -1,10 +1,11 @@
-"""The settings of the embedded stack: its ports."""
+"""The settings of the embedded stack: its ports, and what its Spark cluster offers."""
 
 from typing import Annotated
 
 from pydantic import Field
 
 from contracts.settings import SettingsGroup
+from infra.spark.settings import Memory
 
 Port = Annotated[int, Field(ge=0, le=65535)]
 
@@ -16,3 +17,12 @@ class StackSettings(SettingsGroup):
     kafka_controller_port: Port = 9093
     minio_port: Port = 9000
     minio_console_port: Port = 9001
+
+
+class ClusterSettings(SettingsGroup):
+    """The Spark cluster of the embedded stack: its loopback ports (0 takes any free one), what each worker offers."""
+
+    spark_master_port: Port = 7077
+    spark_master_ui_port: Port = 8080
+    spark_worker_cores: Annotated[int, Field(ge=1)] = 2
+    spark_worker_memory: Memory = "1g"

@@ -1,9 +1,14 @@
 """`coinlake process` and `coinlake rebuild`: submit the Spark jobs."""
 
 import shlex
-from typing import Annotated
+import sys
+from collections.abc import Iterator
+from typing import TYPE_CHECKING, Annotated
 
 import typer
+
+if TYPE_CHECKING:
+    from infra.spark.options import Submission
 
 Master = Annotated[str | None, typer.Option(help="a Spark master URL; default: COINLAKE_SPARK_MASTER, else local[*]")]
 
@@ -52,8 +57,17 @@ def _submit(
     chosen = settings.model_copy(update={"spark_master": master}) if master else settings
     submitted = submission(job, arguments, chosen, short=short)
     if show_command:
-        say(" ".join([*(f"{name}={shlex.quote(value)}" for name, value in submitted.env.items()), "\\"]))
-        say(shlex.join(submitted.command))
+        for line in _pasteable(submitted):
+            say(line)
         return
     with Child(job, submitted.command, env=submitted.env) as child:
         raise typer.Exit(child.wait())
+
+
+def _pasteable(submitted: "Submission") -> Iterator[str]:
+    """Write a submission as a shell takes it, without its secrets."""
+    if submitted.secret:
+        yield f'eval "$({shlex.quote(sys.executable)} -m infra.cli env)"  # the S3 key, for the event log'
+    shown = {name: value for name, value in submitted.env.items() if name not in submitted.secret}
+    yield " ".join([*(f"{name}={shlex.quote(value)}" for name, value in shown.items()), "\\"])
+    yield shlex.join(submitted.command)

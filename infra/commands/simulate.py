@@ -25,7 +25,8 @@ def simulate(
     begin: Annotated[str | None, typer.Option(help="when the clock begins, such as 2024-03-19T12:00:00Z")] = None,
     seed: Annotated[int, typer.Option(help="which market is generated")] = 1,
     common_start: Annotated[bool, typer.Option(help="shift the venues' recordings to a common start")] = False,
-    port: Annotated[int, typer.Option(help="the port on loopback; 0 takes any free one")] = 0,
+    host: Annotated[str, typer.Option(help="the address to listen on; in a container 0.0.0.0")] = "127.0.0.1",
+    port: Annotated[int, typer.Option(help="the port to listen on; 0 takes any free one")] = 0,
     port_file: Annotated[Path | None, typer.Option(help="a file to write the chosen port to")] = None,
     fault: Annotated[
         list[str] | None,
@@ -45,6 +46,7 @@ def simulate(
             begin=_time(begin) if begin else None,
             seed=seed,
             common_start=common_start,
+            host=host,
             port=port,
             port_file=port_file,
             faults=tuple(_decode(text, Fault) for text in fault or ()),

@@ -15,15 +15,27 @@ def register(app: typer.Typer) -> None:
         app.command()(command)
 
 
-def up() -> None:
+def up(
+    cluster: Annotated[
+        bool, typer.Option("--cluster", help="with a Spark standalone master and workers, for the jobs to run on")
+    ] = False,
+    workers: Annotated[int, typer.Option(min=1, help="how many workers the cluster has")] = 1,
+) -> None:
     """Start Kafka and the object store, with topics, buckets and a key for the jobs."""
     from infra import stack
+    from infra.settings import ClusterSettings
 
-    info = stack.up(home(), say=say)
+    if workers > 1 and not cluster:
+        raise typer.BadParameter("--workers goes with --cluster")
+    wanted = stack.Cluster(workers, ClusterSettings.load()) if cluster else None
+    info = stack.up(home(), cluster=wanted, say=say)
+    places = f"Kafka {info.kafka_bootstrap_servers}, lake {info.lake}"
+    if info.spark_master:
+        places += f", Spark {info.spark_master}"
     if info.already_running:
-        say(f"the stack is up already: Kafka {info.kafka_bootstrap_servers}, lake {info.lake}")
+        say(f"the stack is up already: {places}")
         return
-    say(f"up: Kafka {info.kafka_bootstrap_servers}, lake {info.lake}; settings for the jobs in {info.home}/stack.env")
+    say(f"up: {places}; settings for the jobs in {info.home}/stack.env")
 
 
 def down() -> None:
@@ -60,7 +72,9 @@ def status() -> None:
 
 
 def logs(
-    part: Annotated[str, typer.Argument(help="kafka, minio or supervisord; all of them when left out")] = "",
+    part: Annotated[
+        str, typer.Argument(help="kafka, minio, spark-master, spark-worker-1 or supervisord; all of them when left out")
+    ] = "",
     lines: Annotated[int, typer.Option("--lines", "-n", min=1, help="how many of the last lines")] = 20,
 ) -> None:
     """Show the last lines of the stack's logs."""

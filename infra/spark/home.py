@@ -1,4 +1,4 @@
-"""Spark's own folder, at a place that does not move."""
+"""Spark's own folder and its extra jars, at places that do not move."""
 
 import os
 import shutil
@@ -6,7 +6,39 @@ from pathlib import Path
 
 import pyspark
 
+from contracts.errors import SettingsError
+from infra.jars import ensure_spark_jars
 from infra.setup.cache import ensure_entry
+from infra.spark.settings import SparkSettings
+
+
+def spark_home(settings: SparkSettings) -> Path:
+    """Return the Spark that is used: the one of the settings, else our own copy.
+
+    Raises:
+        SettingsError: there is no Spark in the folder of the settings.
+    """
+    if not settings.spark_home:
+        return ensure_spark_home()
+    return _having(Path(settings.spark_home), "bin/spark-submit", "COINLAKE_SPARK_HOME", "a Spark")
+
+
+def spark_jars(settings: SparkSettings) -> Path:
+    """Return the folder of the jars Spark needs beside its own: the one of the settings, else our own.
+
+    Raises:
+        SettingsError: there is no Delta jar in the folder of the settings.
+        StackError: our own are not there and cannot be fetched.
+    """
+    if not settings.spark_jars:
+        return ensure_spark_jars()
+    return _having(Path(settings.spark_jars), "delta-spark_*.jar", "COINLAKE_SPARK_JARS", "a folder of jars")
+
+
+def _having(folder: Path, pattern: str, variable: str, what: str) -> Path:
+    if not any(folder.glob(pattern)):
+        raise SettingsError(f"{variable}: expected {what} with {pattern}, found none in {folder}")
+    return folder.absolute()
 
 
 def ensure_spark_home() -> Path:

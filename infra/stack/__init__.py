@@ -1,5 +1,6 @@
-"""The embedded stack: Kafka and MinIO on loopback, under one folder, run by supervisord."""
+"""The embedded stack: Kafka, MinIO and, on request, Spark on loopback, under one folder, run by supervisord."""
 
+from infra.stack.cluster import Cluster
 from infra.stack.crash import kill_part, restart_part
 from infra.stack.info import PartStatus, StackInfo
 from infra.stack.launch import embedded_stack, free_ports, up
@@ -7,6 +8,7 @@ from infra.stack.status import running_info, status
 from infra.stack.stop import down
 
 __all__ = [
+    "Cluster",
     "PartStatus",
     "StackInfo",
     "down",

@@ -10,12 +10,11 @@ from contracts.errors import StackError
 from infra.stack.info import read_ports
 from infra.stack.layout import Layout
 from infra.stack.ready import wait_ready
-from infra.stack.status import PORTS
 from infra.stack.supervisor import ALIVE, ProgramState, Supervisor
 
 
 def kill_part(home: Path, part: str) -> None:
-    """Kill `kafka` or `minio` with SIGKILL; it stays down until `restart_part`.
+    """Kill a part and all it has started (a worker's executors) with SIGKILL; it stays down until `restart_part`.
 
     Raises:
         StackError: the part does not run, or supervisord does not.
@@ -29,8 +28,12 @@ def kill_part(home: Path, part: str) -> None:
     # Frozen, it cannot act on the SIGTERM with which supervisord learns that this end is wanted and no
     # restart is due; the SIGKILL then ends it with nothing flushed or closed.
     process.send_signal(signal.SIGSTOP)
+    whole = [process, *process.children(recursive=True)]
+    for each in whole[1:]:
+        each.send_signal(signal.SIGSTOP)
     supervisor.stop(part)
-    process.send_signal(signal.SIGKILL)
+    for each in whole:
+        each.send_signal(signal.SIGKILL)
     deadline = time.monotonic() + 10
     while _state(supervisor, part).pid:
         if time.monotonic() > deadline:
@@ -48,7 +51,7 @@ def restart_part(home: Path, part: str) -> None:
     supervisor = Supervisor(layout.socket)
     _state(supervisor, part)
     supervisor.start(part)
-    wait_ready(layout, part, read_ports(layout)[PORTS[part]])
+    wait_ready(layout, part, read_ports(layout))
 
 
 def _state(supervisor: Supervisor, part: str) -> ProgramState:

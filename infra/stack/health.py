@@ -1,7 +1,9 @@
 """Is a part ready? Each probe answers yes or no and never raises."""
 
 import http.client
+import json
 import socket
+from typing import Any
 
 from confluent_kafka import KafkaException
 
@@ -21,11 +23,35 @@ def kafka_is_ready(port: int) -> bool:
 
 def minio_is_ready(port: int) -> bool:
     """Tell whether the object store says that it takes requests."""
+    return _get(port, "/minio/health/ready") is not None
+
+
+def spark_master_is_ready(ui_port: int) -> bool:
+    """Tell whether the master of the cluster is the one that leads it."""
+    return _spark_cluster(ui_port).get("status") == "ALIVE"
+
+
+def spark_worker_is_ready(master_ui_port: int, ui_port: int) -> bool:
+    """Tell whether the worker with this web page is registered with the master."""
+    page = f"http://{LOOPBACK}:{ui_port}"
+    workers = _spark_cluster(master_ui_port).get("workers", [])
+    return any(worker["webuiaddress"] == page and worker["state"] == "ALIVE" for worker in workers)
+
+
+def _spark_cluster(ui_port: int) -> dict[str, Any]:
+    answer = _get(ui_port, "/json/")
+    found: dict[str, Any] = json.loads(answer) if answer else {}
+    return found
+
+
+def _get(port: int, path: str) -> bytes | None:
+    """Ask for a page; None unless it is there."""
     connection = http.client.HTTPConnection(LOOPBACK, port, timeout=2)
     try:
-        connection.request("GET", "/minio/health/ready")
-        return connection.getresponse().status == http.HTTPStatus.OK
+        connection.request("GET", path)
+        answer = connection.getresponse()
+        return answer.read() if answer.status == http.HTTPStatus.OK else None
     except (OSError, http.client.HTTPException):
-        return False
+        return None
     finally:
         connection.close()

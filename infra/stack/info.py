@@ -16,6 +16,7 @@ _KAFKA = "COINLAKE_KAFKA_BOOTSTRAP_SERVERS"
 _ENDPOINT = "COINLAKE_S3_ENDPOINT"
 _ACCESS_KEY = "COINLAKE_S3_ACCESS_KEY"
 _SECRET_KEY = "COINLAKE_S3_SECRET_KEY"
+_SPARK_MASTER = "COINLAKE_SPARK_MASTER"
 
 
 @dataclass(frozen=True)
@@ -52,6 +53,12 @@ class StackInfo:
         """Where the object store is."""
         return f"http://{LOOPBACK}:{self.ports['minio_port']}"
 
+    @property
+    def spark_master(self) -> str | None:
+        """The URL of the Spark cluster, None without one."""
+        port = self.ports.get("spark_master_port")
+        return None if port is None else f"spark://{LOOPBACK}:{port}"
+
     def env(self) -> dict[str, str]:
         """Return the variables of `stack.env`: what a job needs to work with this stack, its key in clear text."""
         return {
@@ -61,6 +68,7 @@ class StackInfo:
             _ENDPOINT: self.s3_endpoint,
             _ACCESS_KEY: self.s3_access_key.get_secret_value(),
             _SECRET_KEY: self.s3_secret_key.get_secret_value(),
+            **({_SPARK_MASTER: self.spark_master} if self.spark_master else {}),
         }
 
 

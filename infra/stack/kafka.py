@@ -16,7 +16,7 @@ MAIN = "kafka.Kafka"
 FORMAT_MAIN = "kafka.tools.StorageTool"
 _LOG4J = Path(__file__).parent / "log4j2.xml"
 
-_PROPERTIES = """\
+PROPERTIES = """\
 process.roles=broker,controller
 node.id=1
 controller.quorum.voters=1@{host}:{controller_port}
@@ -42,12 +42,13 @@ broker.heartbeat.interval.ms=1000
 log.cleaner.dedupe.buffer.size=16777216
 log.cleaner.backoff.ms=2000
 """
+"""The broker's server.properties; the Kafka of docker-compose.yml has the same, but for its addresses."""
 
 
 def write_properties(layout: Layout, ports: Mapping[str, int]) -> None:
     """Write the broker's server.properties."""
     layout.kafka_conf.write_text(
-        _PROPERTIES.format(
+        PROPERTIES.format(
             host=LOOPBACK,
             port=ports["kafka_port"],
             controller_port=ports["kafka_controller_port"],

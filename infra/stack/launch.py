@@ -4,7 +4,7 @@ import os
 import secrets
 import threading
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import FIRST_EXCEPTION, ThreadPoolExecutor, wait
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -20,7 +20,10 @@ from infra.settings import StackSettings
 from infra.setup.cache import lock
 from infra.setup.java import find_java
 from infra.setup.minio import ensure_minio
+from infra.spark.settings import SparkSettings
 from infra.stack import kafka, minio, processes, stop
+from infra.stack.cluster import Cluster, clear, grow, programs
+from infra.stack.cluster import start as start_cluster
 from infra.stack.info import StackInfo, read_info, write_info
 from infra.stack.interrupts import uninterrupted
 from infra.stack.layout import Layout
@@ -42,19 +45,27 @@ def free_ports() -> StackSettings:
     return StackSettings(kafka_port=0, kafka_controller_port=0, minio_port=0, minio_console_port=0)
 
 
-def up(home: Path, settings: StackSettings | None = None, *, say: Say = _say_nothing) -> StackInfo:
+def up(
+    home: Path,
+    settings: StackSettings | None = None,
+    *,
+    cluster: Cluster | None = None,
+    say: Say = _say_nothing,
+) -> StackInfo:
     """Start Kafka and MinIO, wait until they are healthy, make the buckets, the jobs' key and the topics.
 
-    Does nothing when the stack runs; starts afresh when only parts of it do. On any failure and on Ctrl-C
-    nothing is left running.
+    Does nothing when the stack runs, or only adds the cluster that it lacks; starts afresh when only parts of it
+    do. On any failure and on Ctrl-C nothing is left running that did not run before.
 
     Args:
         home: the folder of the stack; `contracts.settings.home()` for the user's own.
         settings: the ports; read from the environment when not given.
+        cluster: a Spark cluster to start beside them.
         say: takes one line of progress.
 
     Raises:
         StackError: a port is in use, there is no JDK, a part ended as it started.
+        SettingsError: the settings of the cluster cannot be used.
         StoreError: the object store refuses to make buckets or key.
         TopicError: Kafka refuses to create a topic.
     """
@@ -63,11 +74,12 @@ def up(home: Path, settings: StackSettings | None = None, *, say: Say = _say_not
     with lock(layout.lock):
         running = running_info(layout.home)
         if running is not None:
-            return running
+            lacks = cluster is not None and not cluster.wanted_ports().keys() <= running.ports.keys()
+            return grow(layout, running, cluster, SparkSettings.load(), say) if cluster and lacks else running
         if processes.find(layout):
             say("parts of a stack are still running: stopping them first")
             stop.stop(layout)
-        plan = _plan(layout, settings or StackSettings.load(), say)
+        plan = _plan(layout, settings or StackSettings.load(), cluster, say)
         try:
             return _launch(layout, plan, say)
         except BaseException:
@@ -78,10 +90,14 @@ def up(home: Path, settings: StackSettings | None = None, *, say: Say = _say_not
 
 @contextmanager
 def embedded_stack(
-    home: Path, settings: StackSettings | None = None, *, say: Say = _say_nothing
+    home: Path,
+    settings: StackSettings | None = None,
+    *,
+    cluster: Cluster | None = None,
+    say: Say = _say_nothing,
 ) -> Iterator[StackInfo]:
     """Run a stack for the length of a block, on free ports unless settings say otherwise."""
-    info = up(home, settings or free_ports(), say=say)
+    info = up(home, settings or free_ports(), cluster=cluster, say=say)
     try:
         yield info
     finally:
@@ -97,12 +113,14 @@ class _Plan:
     jars: Path
     minio_binary: Path | None
     ports: Mapping[str, int]
+    spark_parts: Sequence[Program]
 
 
-def _plan(layout: Layout, settings: StackSettings, say: Say) -> _Plan:
+def _plan(layout: Layout, settings: StackSettings, cluster: Cluster | None, say: Say) -> _Plan:
     java = find_java()
-    ports = choose_ports(settings.model_dump())
-    return _Plan(java, ensure_kafka_jars(), _find_minio(layout, say), ports)
+    ports = choose_ports(settings.model_dump() | (cluster.wanted_ports() if cluster else {}))
+    parts = programs(layout, cluster, ports, cluster.parts(), SparkSettings.load()) if cluster else []
+    return _Plan(java, ensure_kafka_jars(), _find_minio(layout, say), ports, parts)
 
 
 def _find_minio(layout: Layout, say: Say) -> Path | None:
@@ -118,18 +136,23 @@ def _find_minio(layout: Layout, say: Say) -> Path | None:
 def _launch(layout: Layout, plan: _Plan, say: Say) -> StackInfo:
     info = _info(layout, plan)
     kafka.write_properties(layout, plan.ports)
-    programs = [Program("kafka", kafka.command(layout, plan.java, plan.jars), {})]
+    parts = [Program("kafka", kafka.command(layout, plan.java, plan.jars), {})]
     works: list[Callable[[threading.Event], None]] = [lambda cancelled: _start_kafka(layout, plan, cancelled, say)]
     if plan.minio_binary is not None:
         root = minio.root_credentials(layout)
         command = minio.command(layout, plan.minio_binary, plan.ports)
-        programs.append(Program("minio", command, minio.environment(layout)))
+        parts.append(Program("minio", command, minio.environment(layout)))
         works.append(lambda cancelled: _start_minio(layout, info, root, cancelled, say))
-    for program in programs:
-        log = layout.log(program.name)
+    if plan.spark_parts:
+        clear(layout)
+        parts += plan.spark_parts
+        names = [part.name for part in plan.spark_parts]
+        works.append(lambda cancelled: start_cluster(layout, plan.ports, names, cancelled, say))
+    for part in parts:
+        log = layout.log(part.name)
         if log.exists():
             log.replace(log.with_name(log.name + ".1"))
-    write_conf(layout, programs)
+    write_conf(layout, parts)
     start(layout)
     _side_by_side(layout, works)
     write_info(info)
@@ -170,7 +193,7 @@ def _start_kafka(layout: Layout, plan: _Plan, cancelled: threading.Event, say: S
     kafka.format_storage(layout, plan.java, plan.jars)
     Supervisor(layout.socket).start("kafka")
     port = plan.ports["kafka_port"]
-    wait_ready(layout, "kafka", port, cancelled)
+    wait_ready(layout, "kafka", plan.ports, cancelled)
     say(f"kafka: ready on {LOOPBACK}:{port} after {time.monotonic() - began:.1f} s")
     applied = apply_topics(f"{LOOPBACK}:{port}", read_topics())
     say(
@@ -184,7 +207,7 @@ def _start_minio(layout: Layout, info: StackInfo, root: tuple[str, str], cancell
     began = time.monotonic()
     Supervisor(layout.socket).start("minio")
     port = info.ports["minio_port"]
-    wait_ready(layout, "minio", port, cancelled)
+    wait_ready(layout, "minio", info.ports, cancelled)
     object_store.prepare(
         f"{LOOPBACK}:{port}",
         root_user=root[0],

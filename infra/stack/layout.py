@@ -75,6 +75,26 @@ class Layout:
         return self.home / "minio"
 
     @property
+    def spark(self) -> Path:
+        """Spark's scratch folder, of the drivers too."""
+        return self.home / "spark"
+
+    @property
+    def spark_conf(self) -> Path:
+        """The configuration of the cluster's master and workers."""
+        return self.spark / "cluster.conf"
+
+    @property
+    def spark_workers(self) -> Path:
+        """Where each worker keeps its executors: their logs and the files they were sent."""
+        return self.spark / "worker"
+
+    @property
+    def spark_recovery(self) -> Path:
+        """From what a master that was started again knows its workers and running jobs."""
+        return self.spark / "recovery"
+
+    @property
     def files(self) -> Path:
         """The lake when there is no object store."""
         return self.home / "files"

@@ -4,10 +4,11 @@ import os
 import signal
 import time
 from dataclasses import dataclass
+from pathlib import Path
 
 import psutil
 
-from infra.stack import kafka, supervisor
+from infra.stack import kafka, spark, supervisor
 from infra.stack.layout import Layout
 
 
@@ -23,7 +24,8 @@ def find(layout: Layout) -> list[Found]:
     """Return the processes of the stack that lives in this folder."""
     found = []
     for process in psutil.process_iter(["cmdline", "status"]):
-        part = _part(layout, process.info["cmdline"] or [])
+        command = process.info["cmdline"] or []
+        part = _part(layout, command) or spark.part_of(layout, command, _folder(process, command))
         if part is not None and process.info["status"] != psutil.STATUS_ZOMBIE and process.pid != os.getpid():
             found.append(Found(part, process))
     return found
@@ -56,3 +58,13 @@ def _part(layout: Layout, command: list[str]) -> str | None:
     if str(layout.minio_data) in command and "server" in command:
         return "minio"
     return None
+
+
+def _folder(process: psutil.Process, command: list[str]) -> Path | None:
+    """Return where an executor of Spark works; its command line says nothing of this stack."""
+    if spark.EXECUTOR_MAIN not in command:
+        return None
+    try:
+        return Path(process.cwd())
+    except psutil.Error:
+        return None

@@ -2,17 +2,17 @@
 
 import threading
 import time
+from collections.abc import Mapping
 
 from contracts.errors import StackError
-from infra.stack import health
+from infra.stack import health, spark
 from infra.stack.layout import Layout
 from infra.stack.supervisor import ALIVE, Supervisor, last_line
 
 READY_SECONDS = 120
-_PROBES = {"kafka": health.kafka_is_ready, "minio": health.minio_is_ready}
 
 
-def wait_ready(layout: Layout, part: str, port: int, cancelled: threading.Event | None = None) -> None:
+def wait_ready(layout: Layout, part: str, ports: Mapping[str, int], cancelled: threading.Event | None = None) -> None:
     """Wait until a started part is healthy.
 
     Raises:
@@ -26,9 +26,20 @@ def wait_ready(layout: Layout, part: str, port: int, cancelled: threading.Event 
         # Another pid: it ended and supervisord has started it again.
         if now.state not in ALIVE or now.pid != first_pid:
             raise StackError(f"{part} ended while it started: {last_line(log)} (log: {log})")
-        if _PROBES[part](port):
+        if _is_ready(part, ports):
             return
         if time.monotonic() > deadline:
             raise StackError(f"{part} was not ready within {READY_SECONDS} s: {last_line(log)} (log: {log})")
         time.sleep(0.1)
     raise StackError(f"{part} was not waited for: the start was given up")
+
+
+def _is_ready(part: str, ports: Mapping[str, int]) -> bool:
+    if part == "kafka":
+        return health.kafka_is_ready(ports["kafka_port"])
+    if part == "minio":
+        return health.minio_is_ready(ports["minio_port"])
+    master_page = ports[spark.ui_setting(spark.MASTER)]
+    if part == spark.MASTER:
+        return health.spark_master_is_ready(master_page)
+    return health.spark_worker_is_ready(master_page, ports[spark.ui_setting(part)])

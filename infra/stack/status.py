@@ -6,12 +6,13 @@ from pathlib import Path
 import psutil
 
 from contracts.errors import StackError
-from infra.stack import processes
+from infra.stack import processes, spark
 from infra.stack.info import PartStatus, StackInfo, read_info, read_ports
 from infra.stack.layout import Layout
 from infra.stack.supervisor import ALIVE, ProgramState, Supervisor
 
-PORTS = {"kafka": "kafka_port", "minio": "minio_port"}
+PORTS = {"kafka": "kafka_port", "minio": "minio_port", spark.MASTER: "spark_master_port"}
+"""Where each part takes work; a worker takes it from its master alone, and shows its web page."""
 
 
 def running_info(home: Path) -> StackInfo | None:
@@ -30,11 +31,21 @@ def status(home: Path) -> list[PartStatus]:
     found = {each.part: each.process.pid for each in processes.find(layout)}
     if not programs and not found and not ports:
         return []
-    names = list(programs) or [part for part in PORTS if PORTS[part] in ports]
+    names = list(programs) or [part for part in (*PORTS, *spark.workers_among(ports)) if _port_setting(part) in ports]
+    names.sort(key=[*PORTS, *spark.workers_among(ports)].index)
     return [
-        _row(name, programs[name].state.lower() if name in programs else None, found.get(name), ports.get(PORTS[name]))
+        _row(
+            name,
+            programs[name].state.lower() if name in programs else None,
+            found.get(name),
+            ports.get(_port_setting(name)),
+        )
         for name in names
     ] + [_row("supervisord", None, found.get("supervisord"), None)]
+
+
+def _port_setting(part: str) -> str:
+    return PORTS.get(part) or spark.ui_setting(part)
 
 
 def _programs(layout: Layout) -> dict[str, ProgramState]:
@@ -50,7 +61,9 @@ def _row(name: str, state: str | None, pid: int | None, port: int | None) -> Par
         return PartStatus(name, state or "stopped", None, port, None, None)
     try:
         process = psutil.Process(pid)
-        uptime, memory = time.time() - process.create_time(), process.memory_full_info().pss
+        children = [] if name == "supervisord" else process.children(recursive=True)
+        memory = sum(each.memory_full_info().pss for each in (process, *children))
+        uptime = time.time() - process.create_time()
     except psutil.NoSuchProcess:
         return PartStatus(name, "stopped", None, port, None, None)
     except psutil.AccessDenied:

@@ -8,16 +8,19 @@ import subprocess
 import sys
 import time
 import xmlrpc.client
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
 from contracts.errors import StackError
+from infra.stack.interrupts import uninterrupted
 from infra.stack.layout import Layout, write_private
 
 STOP_SECONDS = 15
 """How long a part may take to stop before it is killed; Kafka writes its class archive in that time once."""
 ALIVE = frozenset({"STARTING", "RUNNING"})
+_AT_REST = frozenset({"STOPPED", "EXITED", "FATAL"})
 MODULE = "supervisor.supervisord"
 _INHERITED = ("PATH", "HOME", "USER", "LANG", "LC_ALL", "TMPDIR", "JAVA_HOME", "TZ")
 
@@ -64,8 +67,11 @@ chmod=0700
 supervisor.rpcinterface_factory=supervisor.rpcinterface:make_main_rpcinterface
 """
     ]
-    sections += [
-        f"""[program:{program.name}]
+    write_private(layout.supervisor_conf, "\n".join([*sections, *map(_section, programs)]))
+
+
+def _section(program: Program) -> str:
+    return f"""[program:{program.name}]
 command={_escape(shlex.join(program.command))}
 environment={_escape(",".join(f'{key}="{value}"' for key, value in program.env.items()))}
 autostart=false
@@ -80,9 +86,26 @@ stdout_logfile=logs/{program.name}.log
 stdout_logfile_maxbytes=10MB
 stdout_logfile_backups=1
 """
-        for program in programs
-    ]
-    write_private(layout.supervisor_conf, "\n".join(sections))
+
+
+@contextmanager
+def added(layout: Layout, programs: Sequence[Program]) -> Iterator[None]:
+    """Give a running supervisord more programs, which the block starts; take them away when the block fails.
+
+    Raises:
+        StackError: supervisord does not answer or refuses.
+    """
+    before = layout.supervisor_conf.read_text()
+    supervisor = Supervisor(layout.socket)
+    try:
+        write_private(layout.supervisor_conf, "\n".join([before, *map(_section, programs)]))
+        supervisor.add([program.name for program in programs])
+        yield
+    except BaseException:
+        with uninterrupted():
+            write_private(layout.supervisor_conf, before)
+            supervisor.remove([program.name for program in programs])
+        raise
 
 
 def start(layout: Layout) -> None:
@@ -157,6 +180,34 @@ class Supervisor:
     def stop(self, name: str) -> None:
         """Ask a program to stop and return at once."""
         self._call("stopProcess", name, False)
+
+    def add(self, names: Sequence[str]) -> None:
+        """Read the configuration anew and take programs from it, without starting them."""
+        self._call("reloadConfig")
+        for name in names:
+            self._call("addProcessGroup", name)
+
+    def remove(self, names: Sequence[str]) -> None:
+        """Stop programs, those that are there, and forget them.
+
+        Raises:
+            StackError: supervisord refuses, or one does not stop.
+        """
+        waiting = {name for name in names if name in self.states()}
+        deadline = time.monotonic() + STOP_SECONDS + 5
+        while waiting and time.monotonic() < deadline:
+            for name in sorted(waiting):
+                state = self.states()[name].state
+                if state in _AT_REST:
+                    self._call("removeProcessGroup", name)
+                    waiting.remove(name)
+                elif state != "STOPPING":
+                    # Refused where it has come to rest by itself since.
+                    with suppress(StackError):
+                        self.stop(name)
+            time.sleep(0.05)
+        if waiting:
+            raise StackError(f"still running: {', '.join(sorted(waiting))}")
 
     def shutdown(self) -> None:
         """Ask supervisord to stop every program and then itself; return at once."""

@@ -4,6 +4,8 @@ import pyspark.sql.functions as F
 from pyspark.sql import Column
 from pyspark.sql.types import BinaryType, DataType, DecimalType, StringType, StructField, TimestampType
 
+_TIME = "____-__-__T__:__:__.___Z"
+"""RFC 3339 in UTC with milliseconds, each `_` one character; the cast then refuses what is no time."""
 _SHOWN = 60
 """How many characters of a value that cannot be used a reason shows."""
 
@@ -13,19 +15,19 @@ def typed(text: Column, kind: DataType) -> Column:
     if isinstance(kind, StringType):
         return text
     if isinstance(kind, TimestampType):
-        return F.try_to_timestamp(text, F.lit("yyyy-MM-dd'T'HH:mm:ss.SSSX"))
+        return F.when(text.like(_TIME), text.try_cast("timestamp"))
     if isinstance(kind, BinaryType):
         return F.try_to_binary(text, F.lit("base64"))
     return text.try_cast(kind)
 
 
-def problem(text: Column, field: StructField) -> Column:
-    """Say why wire text is no value of this field, null where it is one.
+def problem(text: Column, value: Column, field: StructField) -> Column:
+    """Say why wire text is no value of this field, null where it is one; `value` is what `typed` made of it.
 
     A missing value is a problem only where the field must not be null.
     """
     unusable = F.when(
-        text.isNotNull() & typed(text, field.dataType).isNull(),
+        text.isNotNull() & value.isNull(),
         F.concat(F.lit(f"{field.name}: expected {_expected(field.dataType)}, found "), F.left(text, F.lit(_SHOWN))),
     )
     if field.nullable:

@@ -24,7 +24,8 @@ def name_kafka_columns(messages: DataFrame) -> DataFrame:
 def parse_records(messages: DataFrame, record: StructType, max_ahead_seconds: float) -> DataFrame:
     """Parse wire JSON into the columns of `record`, the Kafka columns, `value` and `refusal`.
 
-    `refusal` is null for a good row, else it lists every problem (`reason` is a field of a record of ours). Everything
+    `refusal` is null for a good row, else it lists every problem (`reason` is a field of a record of ours); `value`, the
+    raw message, is kept where there is one. Everything
     is read as text and cast with `try_cast`, so no value, however large or odd, can stop a stream. A row whose event
     time is more than `max_ahead_seconds` ahead of its ingest time is refused: it would push the watermark into the
     future.
@@ -35,19 +36,20 @@ def parse_records(messages: DataFrame, record: StructType, max_ahead_seconds: fl
     wire = messages.withColumn("_objects", objects).withColumn(
         "_wire", F.when(F.size("_objects") == 1, F.element_at("_objects", 1))
     )
+    # Typed once, in a step of its own: whether it worked is asked of the result.
     rows = wire.select(
         *(typed(F.col(f"_wire.{field.name}"), field.dataType).alias(field.name) for field in record.fields),
         *KAFKA_COLUMNS,
         "value",
-        F.col("_wire").isNull().alias("_malformed"),
-        F.concat_ws("; ", *(problem(F.col(f"_wire.{field.name}"), field) for field in record.fields)).alias(
-            "_problems"
-        ),
+        "_wire",
+    )
+    problems = F.concat_ws(
+        "; ", *(problem(F.col(f"_wire.{field.name}"), F.col(field.name), field) for field in record.fields)
     )
     ahead = F.col("event_time") > F.col("ingest_time") + F.make_dt_interval(secs=F.lit(max_ahead_seconds))
     refusal = (
         F.when(F.col("value").isNull(), F.lit("expected a JSON object, found an empty message"))
-        .when(F.col("_malformed"), F.lit("expected a JSON object, found text that is none"))
+        .when(F.col("_wire").isNull(), F.lit("expected a JSON object, found text that is none"))
         .when(F.col("_problems") != "", F.col("_problems"))
         .when(
             ahead,
@@ -57,7 +59,8 @@ def parse_records(messages: DataFrame, record: StructType, max_ahead_seconds: fl
             ),
         )
     )
-    return rows.withColumn(REFUSAL, refusal).drop("_malformed", "_problems")
+    refused = rows.withColumn("_problems", problems).withColumn(REFUSAL, refusal).drop("_wire", "_problems")
+    return refused.withColumn("value", F.when(F.col(REFUSAL).isNotNull(), F.col("value")))
 
 
 def good_rows(parsed: DataFrame, columns: list[str]) -> DataFrame:

@@ -1,0 +1,85 @@
+"""`python -m benchmarks`: measure, print, and keep results.json and chart.svg. `make bench` runs it."""
+
+import datetime as dt
+import sys
+from enum import StrEnum
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from benchmarks.chart import draw
+from benchmarks.ingest import measure_ingest
+from benchmarks.lakehouse import MASTER, measure_sizes
+from benchmarks.machine import this_machine
+from benchmarks.plans import PLANS
+from benchmarks.report import Results, growth_of, problems_of, save, show
+from contracts.errors import CoinlakeError
+from contracts.settings import JobSettings, home
+from infra.spark.settings import SparkSettings
+from infra.terminal import say
+
+SIZES = (20_000, 200_000, 2_000_000)
+
+
+class Part(StrEnum):
+    """The two things that are measured."""
+
+    INGEST = "ingest"
+    LAKEHOUSE = "lakehouse"
+
+
+def bench(
+    rows: Annotated[list[int] | None, typer.Option(help="a size, in rows of both topics; may be given again")] = None,
+    out: Annotated[Path | None, typer.Option(help="the folder for results; default: bench in .coinlake")] = None,
+    limit: Annotated[float, typer.Option(min=1, help="seconds after which a run counts as not finished")] = 900,
+    only: Annotated[Part | None, typer.Option(help="measure this alone")] = None,
+    plans: Annotated[str, typer.Option(help="the plans to run, comma-separated")] = ",".join(PLANS),
+) -> None:
+    """Measure ingest, and both plans from Kafka to published tables at every size."""
+    chosen = plans.split(",")
+    if unknown := [name for name in chosen if name not in PLANS]:
+        raise typer.BadParameter(f"expected plans of {', '.join(PLANS)}, found {', '.join(unknown)}")
+    folder = (out or home() / "bench").absolute()
+    folder.mkdir(parents=True, exist_ok=True)
+    machine = this_machine()
+    ingest, sizes = [], []
+    if only is not Part.LAKEHOUSE:
+        say("ingest: payload to acknowledged")
+        ingest = measure_ingest(folder)
+    if only is not Part.INGEST:
+        say("lakehouse: Kafka to published tables")
+        sizes = measure_sizes(rows or SIZES, [PLANS[name] for name in chosen], limit, folder)
+    results = Results(
+        measured_at=dt.datetime.now(dt.UTC),
+        machine=machine,
+        master=MASTER,
+        driver_memory=SparkSettings.load().spark_driver_memory,
+        limit_seconds=limit,
+        settings=JobSettings.load().model_dump(),
+        ingest=ingest,
+        sizes=sizes,
+        growth=growth_of(sizes),
+    )
+    save(results, folder / "results.json")
+    if sizes:
+        draw(sizes, folder / "chart.svg")
+    show(results)
+    say(f"everything is in {folder}")
+    if problems := problems_of(sizes):
+        for problem in problems:
+            print(f"bench: {problem}", file=sys.stderr)
+        raise typer.Exit(1)
+
+
+def main() -> None:
+    """Run from the command line; an error of ours is one line."""
+    try:
+        typer.run(bench)
+    except CoinlakeError as error:
+        print(f"bench: {' '.join(str(error).split())}", file=sys.stderr)
+        sys.exit(error.exit_code)
+
+
+if __name__ == "__main__":
+    main()

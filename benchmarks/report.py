@@ -1,0 +1,134 @@
+"""What is printed and kept of a benchmark: tables of text, and results.json."""
+
+import datetime as dt
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+import msgspec
+from rich.console import Console
+from rich.table import Table
+
+from benchmarks.ingest import Ingested
+from benchmarks.lakehouse import Size
+from benchmarks.machine import Machine
+from benchmarks.measure import Ending, Run
+from benchmarks.plans import OURS
+
+RUN_HEADER = ("rows", "plan", "seconds", "rows/s", "CPU s", "server CPU s", "job peak MiB", "peak MiB", "objects")
+INGEST_HEADER = ("ingest", "polls", "records/s", "CPU us/record", "ack p50 ms", "ack p99 ms")
+
+
+class Results(msgspec.Struct, frozen=True, kw_only=True):
+    """Everything one benchmark found. `growth` is by plan, see `growth_of`; `settings` are the rules ours ran with."""
+
+    measured_at: dt.datetime
+    machine: Machine
+    master: str
+    driver_memory: str
+    limit_seconds: float
+    settings: Mapping[str, object]
+    ingest: Sequence[Ingested]
+    sizes: Sequence[Size]
+    growth: Mapping[str, float]
+
+
+def growth_of(sizes: Sequence[Size]) -> dict[str, float]:
+    """Return, by plan, seconds a row at the largest size it finished, over those at the smallest.
+
+    At most 1: the time grew no more than in proportion to the rows. A plan that finished fewer than two sizes has none.
+    """
+    finished: dict[str, list[Run]] = {}
+    for run in (run for size in sizes for run in size.runs):
+        if run.ending is Ending.FINISHED:
+            finished.setdefault(run.plan, []).append(run)
+    growth = {}
+    for plan, runs in finished.items():
+        ordered = sorted(runs, key=lambda run: run.rows)
+        if len(ordered) > 1:
+            growth[plan] = ordered[0].rows_per_second / ordered[-1].rows_per_second
+    return growth
+
+
+def problems_of(sizes: Sequence[Size]) -> list[str]:
+    """List what makes the benchmark worthless: ours did not finish, or the plans do not say the same."""
+    unfinished = [
+        f"{run.rows:,} rows: ours {run.ending}: {run.last_words}"
+        for size in sizes
+        for run in size.runs
+        if run.plan == OURS.name and run.ending is not Ending.FINISHED
+    ]
+    different = [
+        f"{size.rows:,} rows: the two plans do not say the same of {one.what}"
+        for size in sizes
+        for one in size.agreements
+        if not one.holds
+    ]
+    return [*unfinished, *different]
+
+
+def run_row(run: Run) -> tuple[str, ...]:
+    """Write one run as cells: of one that did not finish time and speed are bounds, one that failed has no speed."""
+    seconds, speed = {
+        Ending.FINISHED: (f"{run.seconds:.1f}", f"{run.rows_per_second:,.0f}"),
+        Ending.NOT_FINISHED: (f"not finished in {run.seconds:.0f}", f"fewer than {run.rows_per_second:,.0f}"),
+        Ending.FAILED: (f"failed after {run.seconds:.0f}", "none"),
+    }[run.ending]
+    return (
+        f"{run.rows:,}",
+        run.plan,
+        seconds,
+        speed,
+        f"{run.cpu_seconds:.0f}",
+        f"{run.server_cpu_seconds:.0f}",
+        f"{run.job_peak_bytes / 2**20:,.0f}",
+        f"{run.peak_bytes / 2**20:,.0f}",
+        f"{run.objects:,}",
+    )
+
+
+def ingest_row(found: Ingested) -> tuple[str, ...]:
+    """Write one measurement of ingest as cells."""
+    return (
+        found.mode,
+        str(found.polls),
+        f"{found.records_per_second:,.0f}",
+        f"{found.cpu_us_per_record:.1f}",
+        f"{found.acknowledged_p50_ms:.1f}",
+        f"{found.acknowledged_p99_ms:.1f}",
+    )
+
+
+def stage_rows(sizes: Sequence[Size]) -> tuple[tuple[str, ...], list[tuple[str, ...]]]:
+    """Write the seconds of every stage of ours by size: a header, and a row a size."""
+    runs = [run for size in sizes for run in size.runs if run.stages]
+    names = list(dict.fromkeys(name for run in runs for name in run.stages))
+    rows = [(f"{run.rows:,}", *(f"{run.stages.get(name, 0):.1f}" for name in names)) for run in runs]
+    return ("seconds per stage", *names), rows
+
+
+def show(results: Results) -> None:
+    """Print the tables."""
+    console = Console()
+    if results.ingest:
+        _print(console, INGEST_HEADER, [ingest_row(found) for found in results.ingest], names=1)
+    if results.sizes:
+        _print(console, RUN_HEADER, [run_row(run) for size in results.sizes for run in size.runs], names=2)
+        header, rows = stage_rows(results.sizes)
+        if rows:
+            _print(console, header, rows, names=1)
+    for plan, growth in results.growth.items():
+        console.print(f"{plan}: a row of the largest size takes {growth:.2f} times as long as one of the smallest")
+
+
+def _print(console: Console, header: Sequence[str], rows: Sequence[Sequence[str]], names: int) -> None:
+    table = Table()
+    for number, title in enumerate(header):
+        table.add_column(title, justify="left" if number < names else "right")
+    for row in rows:
+        table.add_row(*row)
+    console.print(table)
+
+
+def save(results: Results, file: Path) -> None:
+    """Write everything as JSON."""
+    file.write_bytes(msgspec.json.format(msgspec.json.encode(results), indent=2) + b"\n")

@@ -1,0 +1,59 @@
+#!/bin/sh
+# The entry point of the coinlake image: one word chooses what runs, in the foreground and in place of this shell, so
+# that signals reach it. It works outside of a container too, where `coinlake` is on PATH and, for a Spark master or
+# worker, SPARK_HOME is set.
+set -eu
+
+usage() {
+    cat << 'EOF'
+usage: entrypoint.sh COMMAND [ARGUMENT ...]
+
+  generate      poll the venues into Kafka
+  process       land, join, build, publish
+  rebuild       compute a range anew, or only count what is missing
+  simulate      the venues, generated or recorded
+  record        make a recording from the live venues
+  import        make a recording from snapshots of real answers
+  topics        apply | list
+  buckets       apply
+  lease         who writes the tables
+  show          a coin's candles
+  explain       one candle, back to its messages
+  env           export lines for pandas, DuckDB and others
+  shell         a Spark shell on the lake
+  spark-master  Spark's standalone master
+  spark-worker  Spark's standalone worker
+  driver        Spark on Kubernetes
+  executor      Spark on Kubernetes
+  help          this text
+
+Arguments go to the command: `entrypoint.sh generate --help`. Settings are COINLAKE_ variables, see .env.example.
+EOF
+}
+
+command=${1:-help}
+
+case "${command}" in
+    generate | process | rebuild | simulate | record | import | topics | buckets | lease | show | explain | env | shell)
+        exec coinlake "$@"
+        ;;
+    spark-master)
+        shift
+        exec "${SPARK_HOME:?expected the folder of a Spark}/bin/spark-class" org.apache.spark.deploy.master.Master "$@"
+        ;;
+    spark-worker)
+        shift
+        exec "${SPARK_HOME:?expected the folder of a Spark}/bin/spark-class" org.apache.spark.deploy.worker.Worker "$@"
+        ;;
+    driver | executor)
+        # Kubernetes starts the image of a job with these words, which Spark's own entry point understands.
+        exec /opt/entrypoint.sh "$@"
+        ;;
+    help | -h | --help)
+        usage
+        ;;
+    *)
+        echo "entrypoint.sh: unknown command '${command}': \`entrypoint.sh help\` lists the commands" >&2
+        exit 2
+        ;;
+esac

@@ -1,0 +1,187 @@
+"""What the compose files must say of each service, worked out from the code."""
+
+from collections.abc import Mapping, Sequence
+
+from pydantic import SecretStr
+
+from contracts.settings import IngestSettings, JobSettings, KafkaSettings, LakeSettings, SettingsGroup
+from infra.object_store import StoreRootSettings
+from infra.settings import ClusterSettings, StackSettings
+from infra.setup.minio import VERSION as MINIO_VERSION
+from infra.spark.settings import SparkSettings
+from infra.stack import kafka
+from tests.unit.containers.versions import kafka_version, project_version
+
+INSIDE = "kafka:19092"
+MINIO = "http://minio:9000"
+HEALTH_PORT, SIMULATOR_PORT, WORKER_PAGE, KAFKA_UI_PORT = 9464, 8000, 8081, 8090
+STACK, CLUSTER = StackSettings.model_construct(), ClusterSettings.model_construct()
+SPARK_PORT, MASTER_PAGE = CLUSTER.spark_master_port, CLUSTER.spark_master_ui_port
+OF_THE_IMAGE = ("spark_home", "spark_jars")
+"""Settings that the image has, and that a service must not take away from it."""
+
+Environment = Mapping[str, str]
+
+
+def images() -> dict[str, str]:
+    ours = ("topics", "buckets", "spark-master", "spark-worker", "tools", "generator", "processor", "simulator")
+    return {
+        "kafka": f"apache/kafka:{kafka_version()}",
+        "kafka-ui": "kafbat/kafka-ui:v1.5.0",
+        "minio": f"coinlake-minio:{MINIO_VERSION}",
+        **dict.fromkeys(ours, f"coinlake:{project_version()}"),
+    }
+
+
+def builds() -> dict[str, object]:
+    targets = {name: image.split(":")[0].removeprefix("coinlake-") for name, image in images().items()}
+    return {
+        name: {"context": ".", "target": target} for name, target in targets.items() if target in ("coinlake", "minio")
+    }
+
+
+def commands() -> dict[str, list[str]]:
+    return {
+        "topics": ["topics", "apply"],
+        "buckets": ["buckets", "apply"],
+        "spark-master": [
+            *("spark-master", "--host", "spark-master"),
+            *("--port", str(SPARK_PORT), "--webui-port", str(MASTER_PAGE)),
+        ],
+        "spark-worker": ["spark-worker", "--webui-port", str(WORKER_PAGE), f"spark://spark-master:{SPARK_PORT}"],
+        "tools": ["help"],
+        "generator": ["generate", "--forever", "--log-format", "json"],
+        "processor": ["process", "--trigger", "1 minute"],
+        "simulator": ["simulate", "--host", "0.0.0.0", "--port", str(SIMULATOR_PORT)],
+    }
+
+
+def _passed(*groups: type[SettingsGroup], without: Sequence[str] = (), **defaults: str) -> dict[str, str]:
+    """Return how compose passes groups of settings on: secrets required, others with a default of the containers."""
+    lines = {}
+    for group in groups:
+        for field, info in group.model_fields.items():
+            variable = f"COINLAKE_{field.upper()}"
+            secret = info.annotation is SecretStr
+            if field not in without:
+                lines[variable] = f"${{{variable}:?}}" if secret else f"${{{variable}:-{defaults.get(field, '')}}}"
+    return lines
+
+
+def environments() -> dict[str, Environment]:
+    kafka_settings = _passed(KafkaSettings, kafka_bootstrap_servers=INSIDE)
+    lake = _passed(LakeSettings, s3_endpoint=MINIO)
+    job = _passed(JobSettings)
+    root = _passed(StoreRootSettings)
+    driver = _passed(SparkSettings, without=(*OF_THE_IMAGE, "spark_master", "spark_driver_host"))
+    return {
+        "kafka": _kafka_environment(),
+        "kafka-ui": {
+            "KAFKA_CLUSTERS_0_NAME": "coinlake",
+            "KAFKA_CLUSTERS_0_BOOTSTRAPSERVERS": INSIDE,
+            "KAFKA_CLUSTERS_0_READONLY": "true",
+            "JAVA_OPTS": "-Xmx256m",
+        },
+        "minio": {name.removeprefix("COINLAKE_"): value for name, value in root.items()},
+        "topics": kafka_settings,
+        "buckets": {**lake, **root},
+        "spark-master": {"SPARK_DAEMON_MEMORY": "256m"},
+        "spark-worker": {
+            "SPARK_DAEMON_MEMORY": "256m",
+            "SPARK_WORKER_CORES": _or_default(ClusterSettings, "spark_worker_cores"),
+            "SPARK_WORKER_MEMORY": _or_default(ClusterSettings, "spark_worker_memory"),
+            "SPARK_WORKER_OPTS": "-Dspark.worker.cleanup.enabled=true",
+        },
+        "tools": {**kafka_settings, **lake, **job, **driver},
+        "generator": {
+            **kafka_settings,
+            **job,
+            **_passed(IngestSettings),
+            "COINLAKE_HEALTH_PORT": str(HEALTH_PORT),
+        },
+        "processor": {
+            **kafka_settings,
+            **lake,
+            **job,
+            **driver,
+            "COINLAKE_SPARK_MASTER": f"spark://spark-master:{SPARK_PORT}",
+            "COINLAKE_SPARK_DRIVER_HOST": "processor",
+        },
+    }
+
+
+def _or_default(group: type[SettingsGroup], name: str) -> str:
+    return f"${{COINLAKE_{name.upper()}:-{group.model_fields[name].default}}}"
+
+
+def _kafka_environment() -> Environment:
+    """Return the embedded broker's settings as the image takes them, with addresses for inside and outside."""
+    controller = STACK.kafka_controller_port
+    embedded = dict(line.split("=", 1) for line in kafka.PROPERTIES.splitlines())
+    addresses = {
+        "controller.quorum.voters": f"{embedded['node.id']}@kafka:{controller}",
+        "listeners": f"INSIDE://:19092,OUTSIDE://:9092,CONTROLLER://:{controller}",
+        "advertised.listeners": f"INSIDE://{INSIDE},OUTSIDE://127.0.0.1:{_or_default(StackSettings, 'kafka_port')}",
+        "controller.listener.names": "CONTROLLER",
+        "listener.security.protocol.map": "INSIDE:PLAINTEXT,OUTSIDE:PLAINTEXT,CONTROLLER:PLAINTEXT",
+        "inter.broker.listener.name": "INSIDE",
+        "log.dirs": "/var/lib/kafka/data",
+    }
+    properties = {**embedded, **addresses}
+    heap = [flag for flag in kafka.FLAGS if flag.startswith(("-Xms", "-Xmx"))]
+    return {
+        "CLUSTER_ID": kafka.CLUSTER_ID,
+        "KAFKA_HEAP_OPTS": " ".join(heap),
+        "KAFKA_JVM_PERFORMANCE_OPTS": " ".join(flag for flag in kafka.FLAGS if flag not in heap),
+        **{f"KAFKA_{name.upper().replace('.', '_')}": value for name, value in properties.items()},
+    }
+
+
+def ports() -> dict[str, list[str]]:
+    """Return what is published: on loopback only, on the ports of the embedded stack."""
+
+    def published(group: type[SettingsGroup], *settings: str) -> list[str]:
+        inside = [(setting, group.model_fields[setting].default) for setting in settings]
+        return [f"127.0.0.1:{_or_default(group, setting)}:{port}" for setting, port in inside]
+
+    return {
+        "kafka": published(StackSettings, "kafka_port"),
+        "kafka-ui": [f"127.0.0.1:{KAFKA_UI_PORT}:8080"],
+        "minio": published(StackSettings, "minio_port", "minio_console_port"),
+        "spark-master": published(ClusterSettings, "spark_master_port", "spark_master_ui_port"),
+        "spark-worker": [f"127.0.0.1:{WORKER_PAGE}:{WORKER_PAGE}"],
+    }
+
+
+VOLUMES = {"kafka": ["kafka-data:/var/lib/kafka/data"], "minio": ["minio-data:/data"]}
+
+_HEALTHY = {"condition": "service_healthy"}
+_DONE = {"condition": "service_completed_successfully"}
+NEEDS = {
+    "kafka-ui": {"kafka": _HEALTHY},
+    "topics": {"kafka": _HEALTHY},
+    "buckets": {"minio": _HEALTHY},
+    "spark-worker": {"spark-master": _HEALTHY},
+    "tools": {"topics": _DONE, "buckets": _DONE},
+    "generator": {"topics": _DONE, "simulator": {**_HEALTHY, "required": False}},
+    "processor": {"topics": _DONE, "buckets": _DONE, "spark-worker": _HEALTHY},
+}
+
+
+def health_tests() -> dict[str, list[str]]:
+    def page(port: int, path: str) -> list[str]:
+        url = f"http://127.0.0.1:{port}{path}"
+        return ["CMD", "python", "-c", f"from urllib.request import urlopen; urlopen('{url}', timeout=4)"]
+
+    wget = ["CMD", "wget", "-q", "-O", "/dev/null"]
+    tool = f"/opt/kafka/bin/kafka-broker-api-versions.sh --bootstrap-server {INSIDE}"
+    return {
+        "kafka": ["CMD-SHELL", f"KAFKA_HEAP_OPTS=-Xmx64m {tool} > /dev/null"],
+        "kafka-ui": [*wget, "http://127.0.0.1:8080/actuator/health"],
+        "minio": [*wget, "http://127.0.0.1:9000/minio/health/ready"],
+        "spark-master": page(MASTER_PAGE, "/json/"),
+        "spark-worker": page(WORKER_PAGE, "/json/"),
+        "generator": page(HEALTH_PORT, "/healthz"),
+        "processor": ["CMD", "coinlake", "lease", "--here"],
+        "simulator": page(SIMULATOR_PORT, "/_simulator/clock"),
+    }
