@@ -1,21 +1,23 @@
 """`python -m benchmarks`: measure, print, and keep results.json and chart.svg. `make bench` runs it."""
 
 import datetime as dt
+import signal
 import sys
 from enum import StrEnum
 from pathlib import Path
 from typing import Annotated
 
+import msgspec
 import typer
 
-from benchmarks.chart import draw
 from benchmarks.ingest import measure_ingest
 from benchmarks.lakehouse import MASTER, measure_sizes
 from benchmarks.machine import this_machine
-from benchmarks.plans import PLANS
-from benchmarks.report import Results, growth_of, problems_of, save, show
+from benchmarks.plans import DEFAULT_PLANS, PLANS
+from benchmarks.report import Results, growth_of, keep, problems_of, show
 from contracts.errors import CoinlakeError
 from contracts.settings import JobSettings, home
+from infra.cli import TERMINATED
 from infra.spark.settings import SparkSettings
 from infra.terminal import say
 
@@ -34,7 +36,7 @@ def bench(
     out: Annotated[Path | None, typer.Option(help="the folder for results; default: bench in .coinlake")] = None,
     limit: Annotated[float, typer.Option(min=1, help="seconds after which a run counts as not finished")] = 900,
     only: Annotated[Part | None, typer.Option(help="measure this alone")] = None,
-    plans: Annotated[str, typer.Option(help="the plans to run, comma-separated")] = ",".join(PLANS),
+    plans: Annotated[str, typer.Option(help=f"which to run, of {', '.join(PLANS)}")] = DEFAULT_PLANS,
 ) -> None:
     """Measure ingest, and both plans from Kafka to published tables at every size."""
     chosen = plans.split(",")
@@ -42,38 +44,33 @@ def bench(
         raise typer.BadParameter(f"expected plans of {', '.join(PLANS)}, found {', '.join(unknown)}")
     folder = (out or home() / "bench").absolute()
     folder.mkdir(parents=True, exist_ok=True)
-    machine = this_machine()
-    ingest, sizes = [], []
-    if only is not Part.LAKEHOUSE:
-        say("ingest: payload to acknowledged")
-        ingest = measure_ingest(folder)
-    if only is not Part.INGEST:
-        say("lakehouse: Kafka to published tables")
-        sizes = measure_sizes(rows or SIZES, [PLANS[name] for name in chosen], limit, folder)
     results = Results(
         measured_at=dt.datetime.now(dt.UTC),
-        machine=machine,
+        machine=this_machine(),
         master=MASTER,
         driver_memory=SparkSettings.load().spark_driver_memory,
         limit_seconds=limit,
         settings=JobSettings.load().model_dump(),
-        ingest=ingest,
-        sizes=sizes,
-        growth=growth_of(sizes),
     )
-    save(results, folder / "results.json")
-    if sizes:
-        draw(sizes, folder / "chart.svg")
+    if only is not Part.LAKEHOUSE:
+        say("ingest: payload to acknowledged")
+        results = keep(msgspec.structs.replace(results, ingest=measure_ingest(folder)), folder)
+    if only is not Part.INGEST:
+        say("lakehouse: Kafka to published tables")
+        for size in measure_sizes(rows or SIZES, [PLANS[name] for name in chosen], limit, folder):
+            sizes = [*results.sizes, size]
+            results = keep(msgspec.structs.replace(results, sizes=sizes, growth=growth_of(sizes)), folder)
     show(results)
     say(f"everything is in {folder}")
-    if problems := problems_of(sizes):
+    if problems := problems_of(results.sizes):
         for problem in problems:
             print(f"bench: {problem}", file=sys.stderr)
         raise typer.Exit(1)
 
 
 def main() -> None:
-    """Run from the command line; an error of ours is one line."""
+    """Run from the command line; an error of ours is one line, and SIGTERM stops everything as Ctrl-C does."""
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(TERMINATED))
     try:
         typer.run(bench)
     except CoinlakeError as error:

@@ -9,10 +9,11 @@ from matplotlib.figure import Figure
 
 from benchmarks.lakehouse import Size
 from benchmarks.measure import Ending, Run
-from benchmarks.plans import OURS, PLAIN
+from benchmarks.plans import OURS, PLAIN, PLAIN_2
 
-COLORS = {OURS.name: "#2a6f97", PLAIN.name: "#bc6c25"}
-WIDTH = 0.38
+COLORS = {OURS.name: "#2a6f97", PLAIN.name: "#bc6c25", PLAIN_2.name: "#dda15e"}
+ALL_BARS = 0.8
+"""How wide the bars of one size are together."""
 
 
 def draw(sizes: Sequence[Size], file: Path) -> None:
@@ -26,26 +27,28 @@ def draw(sizes: Sequence[Size], file: Path) -> None:
 
 
 def _draw_speed(axes: Axes, sizes: Sequence[Size]) -> None:
-    for side, plan in enumerate((OURS.name, PLAIN.name)):
-        label: str | None = plan
+    plans = [plan for plan in COLORS if any(run.plan == plan for size in sizes for run in size.runs)]
+    width = ALL_BARS / max(1, len(plans))
+    for side, plan in enumerate(plans):
+        axes.bar(0, 0, label=plan, color=COLORS[plan])  # for the legend alone
         for place, size in enumerate(sizes):
             for run in (run for run in size.runs if run.plan == plan and run.ending is not Ending.FAILED):
+                x = place + (side + 0.5) * width - ALL_BARS / 2
+                finished = run.ending is Ending.FINISHED
                 axes.bar(
-                    place + (side - 0.5) * WIDTH,
+                    x,
                     run.rows_per_second,
-                    WIDTH,
-                    label=label,
-                    color=COLORS[plan] if run.ending is Ending.FINISHED else "none",
+                    width,
+                    color=COLORS[plan] if finished else "none",
                     edgecolor=COLORS[plan],
-                    hatch=None if run.ending is Ending.FINISHED else "///",
+                    hatch=None if finished else "///",
                 )
-                axes.text(place + (side - 0.5) * WIDTH, run.rows_per_second, speed_label(run), ha="center", va="bottom")
-                label = None
+                axes.text(x, run.rows_per_second, speed_label(run), ha="center", va="bottom")
     axes.set_yscale("log")
     axes.margins(y=0.15)
     axes.set_title("Kafka to published tables, rows/s")
     _name_sizes(axes, sizes)
-    axes.legend()
+    axes.legend(loc="upper left")
 
 
 def speed_label(run: Run) -> str:

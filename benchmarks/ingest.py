@@ -156,7 +156,7 @@ def measure_ingest(out: Path, seconds: float = SECONDS, paced_seconds: float = P
         StackError: the stack did not start.
         UndeliveredError: Kafka did not acknowledge everything.
     """
-    home = out / "stack"
+    home = out / "bench-stack"
     bodies = payloads()
     try:
         with fresh_stack(home, say=lambda line: say(f"  {line}")):

@@ -31,7 +31,7 @@ QUOTE_AGE_MINUTES = 1
 
 _QUOTE = (
     '{{"venue":"coin_market_cap","event_time":"{event}","ingest_time":"{ingest}","poll_time":"{poll}","cmc_id":{id},'
-    '"coin":"{coin}","symbol":"{coin}","name":"{name}","quote":"USD","price":"{price:.12f}","cmc_rank":{rank},'
+    '"coin":"{coin}","symbol":"{symbol}","name":"{name}","quote":"USD","price":"{price:.12f}","cmc_rank":{rank},'
     '"market_cap":"{cap:.8f}","volume_24h":"{volume:.8f}","circulating_supply":"{supply}",'
     '"percent_change_24h":"{change:.8f}"}}'
 )
@@ -41,6 +41,11 @@ _TICKER = (
     '"ask_price":"{ask:.{tick}f}","volume_24h":"{volume:.8f}","quote_volume_24h":"{turnover:.8f}"}}'
 )
 MARKETS = tuple((listing.base, quote) for listing in LISTINGS for quote in ("TMN", *listing.quotes))
+NAMES = tuple(
+    coin.symbol if coin.symbol not in {better.symbol for better in COINS[:rank]} else f"{coin.symbol}-{coin.cmc_id}"
+    for rank, coin in enumerate(COINS)
+)
+"""What each coin is called in `coin`: its symbol, if no better-ranked coin bears it."""
 ROWS_PER_MINUTE = len(COINS) + len(MARKETS)
 
 
@@ -62,7 +67,7 @@ def messages(minutes: int) -> Iterator[Wire]:
     """Write the polls of so many minutes, in the order in which they would have come."""
     market = Market(SEED)
     rows = np.arange(len(COINS))[:, np.newaxis]
-    place = {coin.symbol: row for row, coin in enumerate(COINS)}
+    place = {name: row for row, name in enumerate(NAMES)}
     start = int(START.timestamp())
     for first in range(0, minutes, MINUTES_AT_ONCE):
         seconds = start + 60 * np.arange(first, min(first + MINUTES_AT_ONCE, minutes), dtype=np.int64)
@@ -74,11 +79,11 @@ def messages(minutes: int) -> Iterator[Wire]:
 def _quotes(second: int, prices: list[float]) -> Iterator[Wire]:
     event, poll = _wire(second - 60 * QUOTE_AGE_MINUTES), _wire(second + POLL_SECOND)
     ingest = _wire(second + POLL_SECOND + 1)
-    for rank, (coin, price) in enumerate(zip(COINS, prices, strict=True), start=1):
+    for rank, (coin, name, price) in enumerate(zip(COINS, NAMES, prices, strict=True), start=1):
         cap = price * coin.supply
         value = _QUOTE.format(
-            event=event, ingest=ingest, poll=poll, id=coin.cmc_id, coin=coin.symbol, name=coin.name, price=price,
-            rank=rank, cap=cap, volume=cap / 20, supply=coin.supply, change=price % 7,
+            event=event, ingest=ingest, poll=poll, id=coin.cmc_id, coin=name, symbol=coin.symbol, name=coin.name,
+            price=price, rank=rank, cap=cap, volume=cap / 20, supply=coin.supply, change=price % 7,
         )  # fmt: skip
         yield Wire(COIN_MARKET_CAP, f"{coin.cmc_id}:{event}", str(coin.cmc_id), value)
 
@@ -118,6 +123,7 @@ def fill(kafka: KafkaSettings, minutes: int) -> int:
             "enable.idempotence": True,
             "compression.type": "lz4",
             "linger.ms": 50,
+            "log_level": 3,  # at its start it tells that a broker is not quite ready yet, and asks again
             "queue.buffering.max.messages": 500_000,
         }
     )

@@ -38,6 +38,7 @@ class Run(msgspec.Struct, frozen=True, kw_only=True):
     `rows_per_second` of a run that did not finish is more than it would have been. CPU is user and system time;
     that of the servers (Kafka, MinIO) is apart. Memory is the proportional set size: the peak of the job's processes,
     and that of the job and the servers together. `objects` counts what the run left in the lake and in its state.
+    `last_words` are those of a run that failed.
     """
 
     plan: str
@@ -93,7 +94,7 @@ def measure(plan: Plan, rows: int, spark: SparkSettings, home: Path, limit_secon
             ):
                 ending = _wait(job, limit_seconds)
                 seconds = time.monotonic() - began
-            last_words = "" if ending is Ending.FINISHED else job.last_words()
+            last_words = job.last_words() if ending is Ending.FAILED else ""
     return Run(
         plan=plan.name,
         rows=rows,

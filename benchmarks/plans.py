@@ -1,7 +1,7 @@
-"""The two plans that are measured, as command lines: ours, and the plain one with Spark's defaults."""
+"""The plans that are measured, as command lines: ours, and the plain one with Spark's defaults, or with one changed."""
 
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -25,8 +25,8 @@ def _ours(settings: SparkSettings) -> Submission:
     return submission("process_markets", ["--trigger", "available-now"], settings)
 
 
-def _plain(settings: SparkSettings) -> Submission:
-    """Submit with nothing set but where things are, the heap that ours has, a quiet log and no web page."""
+def _plain(settings: SparkSettings, tuned: Mapping[str, str]) -> Submission:
+    """Submit with nothing set but where things are, the heap that ours has, a quiet log, no web page and `tuned`."""
     scratch = scratch_folder()
     conf = {
         "spark.driver.host": LOOPBACK,
@@ -36,6 +36,7 @@ def _plain(settings: SparkSettings) -> Submission:
         "spark.local.dir": str(scratch),
         "spark.sql.warehouse.dir": str(scratch / "warehouse"),
         "spark.ui.enabled": "false",
+        **tuned,
     }
     command = [
         str(spark_home(settings) / "bin" / "spark-submit"),
@@ -49,5 +50,9 @@ def _plain(settings: SparkSettings) -> Submission:
 
 
 OURS = Plan("ours", _ours)
-PLAIN = Plan("plain", _plain)
-PLANS = {plan.name: plan for plan in (OURS, PLAIN)}
+PLAIN = Plan("plain", lambda settings: _plain(settings, {}))
+PLAIN_2 = Plan("plain-2", lambda settings: _plain(settings, {"spark.sql.shuffle.partitions": "2"}))
+"""The same file with 2 shuffle partitions instead of 200: how much of the difference that one setting makes."""
+
+PLANS = {plan.name: plan for plan in (OURS, PLAIN, PLAIN_2)}
+DEFAULT_PLANS = f"{OURS.name},{PLAIN.name}"

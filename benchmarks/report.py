@@ -8,6 +8,7 @@ import msgspec
 from rich.console import Console
 from rich.table import Table
 
+from benchmarks.chart import draw
 from benchmarks.ingest import Ingested
 from benchmarks.lakehouse import Size
 from benchmarks.machine import Machine
@@ -16,6 +17,8 @@ from benchmarks.plans import OURS
 
 RUN_HEADER = ("rows", "plan", "seconds", "rows/s", "CPU s", "server CPU s", "job peak MiB", "peak MiB", "objects")
 INGEST_HEADER = ("ingest", "polls", "records/s", "CPU us/record", "ack p50 ms", "ack p99 ms")
+FILE_WIDTH = 140
+"""How wide the tables may be where they are not printed to a terminal."""
 
 
 class Results(msgspec.Struct, frozen=True, kw_only=True):
@@ -27,9 +30,9 @@ class Results(msgspec.Struct, frozen=True, kw_only=True):
     driver_memory: str
     limit_seconds: float
     settings: Mapping[str, object]
-    ingest: Sequence[Ingested]
-    sizes: Sequence[Size]
-    growth: Mapping[str, float]
+    ingest: Sequence[Ingested] = ()
+    sizes: Sequence[Size] = ()
+    growth: Mapping[str, float] = {}
 
 
 def growth_of(sizes: Sequence[Size]) -> dict[str, float]:
@@ -52,13 +55,13 @@ def growth_of(sizes: Sequence[Size]) -> dict[str, float]:
 def problems_of(sizes: Sequence[Size]) -> list[str]:
     """List what makes the benchmark worthless: ours did not finish, or the plans do not say the same."""
     unfinished = [
-        f"{run.rows:,} rows: ours {run.ending}: {run.last_words}"
+        f"{run.rows:,} rows: ours {run.ending} after {run.seconds:.0f} s {run.last_words}".rstrip()
         for size in sizes
         for run in size.runs
         if run.plan == OURS.name and run.ending is not Ending.FINISHED
     ]
     different = [
-        f"{size.rows:,} rows: the two plans do not say the same of {one.what}"
+        f"{size.rows:,} rows: ours and {one.plan} do not say the same of {one.what}"
         for size in sizes
         for one in size.agreements
         if not one.holds
@@ -109,6 +112,8 @@ def stage_rows(sizes: Sequence[Size]) -> tuple[tuple[str, ...], list[tuple[str, 
 def show(results: Results) -> None:
     """Print the tables."""
     console = Console()
+    if not console.is_terminal:
+        console = Console(width=FILE_WIDTH)
     if results.ingest:
         _print(console, INGEST_HEADER, [ingest_row(found) for found in results.ingest], names=1)
     if results.sizes:
@@ -123,12 +128,15 @@ def show(results: Results) -> None:
 def _print(console: Console, header: Sequence[str], rows: Sequence[Sequence[str]], names: int) -> None:
     table = Table()
     for number, title in enumerate(header):
-        table.add_column(title, justify="left" if number < names else "right")
+        table.add_column(title, justify="left" if number < names else "right", no_wrap=True)
     for row in rows:
         table.add_row(*row)
     console.print(table)
 
 
-def save(results: Results, file: Path) -> None:
-    """Write everything as JSON."""
-    file.write_bytes(msgspec.json.format(msgspec.json.encode(results), indent=2) + b"\n")
+def keep(results: Results, folder: Path) -> Results:
+    """Write what there is so far as results.json and chart.svg, and return it."""
+    (folder / "results.json").write_bytes(msgspec.json.format(msgspec.json.encode(results), indent=2) + b"\n")
+    if results.sizes:
+        draw(results.sizes, folder / "chart.svg")
+    return results

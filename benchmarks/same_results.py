@@ -1,6 +1,7 @@
 """Do both plans say the same, where both claim to? Open, high, low and close of every candle, and every market cap.
 
-The plain plan writes a window once it is closed: up to the newest that it wrote of a venue, the two must agree. Its TMN prices have 6 places, so ours are rounded to 6 there.
+The plain plan writes a window once it is closed: up to the newest that it wrote of a venue, the two must agree.
+Its TMN prices have 6 places, so ours are rounded to 6 there.
 """
 
 from collections.abc import Mapping
@@ -8,6 +9,7 @@ from collections.abc import Mapping
 import duckdb
 import msgspec
 import pyarrow as pa
+import pyarrow.compute as pc
 from pyarrow import dataset as ds
 from pyarrow import fs
 
@@ -23,22 +25,23 @@ _VALUES = ("open", "high", "low", "close")
 
 
 class Agreement(msgspec.Struct, frozen=True, kw_only=True):
-    """How far two sets of rows agree: `equal` rows, rows that one alone has, rows whose values differ."""
+    """How far ours and another plan agree: `equal` rows, rows whose values differ, rows that one alone has."""
 
+    plan: str
     what: str
     equal: int
     different: int
     only_ours: int
-    only_plain: int
+    only_other: int
 
     @property
     def holds(self) -> bool:
         """Say whether there was something to compare and all of it was equal."""
-        return self.equal > 0 and self.different == self.only_ours == self.only_plain == 0
+        return self.equal > 0 and self.different == self.only_ours == self.only_other == 0
 
 
-def compare(ours: LakeSettings, plain: LakeSettings) -> list[Agreement]:
-    """Compare what both plans have written, table by table.
+def compare(ours: LakeSettings, plan: str, plain: LakeSettings) -> list[Agreement]:
+    """Compare what ours has published with what a plain plan of this name has written, table by table.
 
     Raises:
         NoDataError: ours has published nothing.
@@ -47,6 +50,7 @@ def compare(ours: LakeSettings, plain: LakeSettings) -> list[Agreement]:
     candles = open_dataset(ours, CANDLES).to_table(columns=["venue", *_KEYS, *_VALUES])
     agreements = [
         agreement(
+            plan,
             venue,
             candles.filter(ds.field("venue") == venue),
             _plain_rows(plain, f"candles_{venue}", [*_KEYS, *_VALUES]),
@@ -57,11 +61,11 @@ def compare(ours: LakeSettings, plain: LakeSettings) -> list[Agreement]:
     ]
     caps = open_dataset(ours, MARKET_CAP).to_table(columns=["open_time", "market_cap", "coins"])
     plain_caps = _plain_rows(plain, "market_cap", ["open_time", "market_cap", "coins"])
-    return [*agreements, agreement("market_cap", caps, plain_caps, ("open_time",), {"market_cap": 8, "coins": 0})]
+    return [*agreements, agreement(plan, "market_cap", caps, plain_caps, ("open_time",), {"market_cap": 8, "coins": 0})]
 
 
 def agreement(
-    what: str, ours: pa.Table, plain: pa.Table, keys: tuple[str, ...], places: Mapping[str, int]
+    plan: str, what: str, ours: pa.Table, plain: pa.Table, keys: tuple[str, ...], places: Mapping[str, int]
 ) -> Agreement:
     """Compare by keys, values rounded half up to so many places, up to the newest `open_time` of plain."""
     same = " AND ".join(
@@ -85,8 +89,8 @@ def agreement(
             """
         ).fetchone()
     assert counts is not None
-    equal, different, only_ours, only_plain = counts
-    return Agreement(what=what, equal=equal, different=different, only_ours=only_ours, only_plain=only_plain)
+    equal, different, only_ours, only_other = counts
+    return Agreement(plan=plan, what=what, equal=equal, different=different, only_ours=only_ours, only_other=only_other)
 
 
 def _plain_rows(lake: LakeSettings, name: str, columns: list[str]) -> pa.Table:
@@ -101,9 +105,16 @@ def _plain_rows(lake: LakeSettings, name: str, columns: list[str]) -> pa.Table:
     if not paths:
         raise NoDataError(f"expected the plain plan to have written {name}, found no file: take more rows")
     partitioning = ds.HivePartitioning(pa.schema([("coin", pa.string())]), segment_encoding="uri")
-    return ds.dataset(
+    rows = ds.dataset(
         paths, filesystem=files, format="parquet", partitioning=partitioning, partition_base_dir=f"{root}/{name}"
     ).to_table(columns=columns)
+    return in_utc(rows, "open_time")
+
+
+def in_utc(rows: pa.Table, name: str) -> pa.Table:
+    """Give a time column the type that our tables have: by default Spark writes INT96, UTC without saying so."""
+    column = rows[name].cast(pa.timestamp("us"))
+    return rows.set_column(rows.schema.get_field_index(name), name, pc.assume_timezone(column, "UTC"))
 
 
 def _file_system(lake: LakeSettings) -> tuple[fs.FileSystem, str]:

@@ -147,5 +147,7 @@ class JobSettings(SettingsGroup):
     shuffle_partitions: Annotated[int, Field(gt=0)] = 1
     max_offsets_per_batch: Annotated[int, Field(gt=0)] = 500_000
     """How many messages of one topic are landed in one batch, which bounds the memory of a run after a long pause."""
+    join_fill_rows: Annotated[int, Field(ge=0)] = 200_000
+    """A join that has no checkpoint and finds more rows than this in bronze fills its table in batch, without state."""
     accept_loss: bool = False
     """Go on where a topic's retention has deleted messages that were never landed; the hole is put on record."""

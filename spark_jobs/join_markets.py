@@ -9,11 +9,11 @@ from pyspark.sql.streaming.query import StreamingQuery
 
 from contracts.records import wire_time
 from contracts.settings import JobSettings
-from contracts.tables import BRONZE_COIN_MARKET_CAP, BRONZE_WALLEX, MARKET_SNAPSHOTS
+from contracts.tables import BRONZE_COIN_MARKET_CAP, BRONZE_WALLEX, CANDLES, MARKET_SNAPSHOTS
 from spark_jobs import build_candles
 from spark_jobs.context import Context
 from spark_jobs.edges.checkpoints import Checkpoint
-from spark_jobs.edges.lake import Lake, newest_event_time, transaction_of
+from spark_jobs.edges.lake import MAX_BYTES_PER_BATCH, Lake, newest_event_time, transaction_of
 from spark_jobs.edges.progress import Outcome
 from spark_jobs.transforms.market_join import (
     fresh_quotes,
@@ -42,20 +42,22 @@ def plan(quotes: DataFrame, tickers: DataFrame, rules: JobSettings) -> DataFrame
 def start(context: Context) -> StreamingQuery:
     """Start the stream join from its checkpoint.
 
-    Without a checkpoint, and with an empty table, it reads bronze from its first version. Where the table has rows
-    or bronze's first version is gone, the table is filled in batch up to where a stream would be, and the stream takes
-    over from there: it reads the rows that are still open and all that come after.
+    Without a checkpoint, and with an empty table, it reads bronze from its first version. Where the table has rows,
+    bronze's first version is gone, or bronze holds more than `join_fill_rows`, the table is filled in batch up to where
+    a stream would be, and the stream takes over from there: it reads the rows that are still open and all that come
+    after.
     """
     lake, rules = context.lake, context.rules
     lake.ensure(MARKET_SNAPSHOTS)
     checkpoint = Checkpoint(context.state, MARKET_SNAPSHOTS)
     fresh = not checkpoint.exists() and checkpoint.note(FILLED) is None
-    if fresh and not _can_stream_from_the_start(lake):
+    if fresh and not _can_stream_from_the_start(lake, rules):
         before = closed_before(context)
         if before is not None:
             spans = [Span(EVER.start, before)]
             lake.replace(compute(context, spans), MARKET_SNAPSHOTS, within("event_time", [EVER]))
-            build_candles.rebuild_base(context)
+            if Checkpoint(context.state, CANDLES).exists():
+                build_candles.rebuild_base(context)
             checkpoint.leave_note(FILLED, wire_time(before).encode())
     quotes, tickers = _bronze_streams(context, checkpoint.note(FILLED))
 
@@ -65,19 +67,25 @@ def start(context: Context) -> StreamingQuery:
     return lake.run(MARKET_SNAPSHOTS.name, plan(quotes, tickers, rules), write)
 
 
-def _can_stream_from_the_start(lake: Lake) -> bool:
+def _can_stream_from_the_start(lake: Lake, rules: JobSettings) -> bool:
     inputs = (BRONZE_COIN_MARKET_CAP, BRONZE_WALLEX)
-    return lake.is_empty(MARKET_SNAPSHOTS) and all(lake.has_first_version(table) for table in inputs)
+    return (
+        lake.is_empty(MARKET_SNAPSHOTS)
+        and all(lake.has_first_version(table) for table in inputs)
+        and sum(map(lake.rows, inputs)) <= rules.join_fill_rows
+    )
 
 
 def _bronze_streams(context: Context, filled: bytes | None) -> tuple[DataFrame, DataFrame]:
     """Read the inputs, either from bronze's first version or only what a filled table still lacks.
 
-    From the first version, commits are read in the order in which they were landed; a snapshot is not.
+    From the first version, commits are read in the order in which they were landed, and within a commit by date; a
+    snapshot is not, so all of it is read at once.
     """
     inputs = (BRONZE_COIN_MARKET_CAP, BRONZE_WALLEX)
     if filled is None:
-        quotes, tickers = (context.lake.read_stream(table, startingVersion=0) for table in inputs)
+        first: dict[str, str | int] = {"startingVersion": 0, "maxBytesPerTrigger": MAX_BYTES_PER_BATCH}
+        quotes, tickers = (context.lake.read_stream(table, **first) for table in inputs)
         return quotes, tickers
     before = dt.datetime.fromisoformat(filled.decode())
     quotes, tickers = (context.lake.read_stream(table) for table in inputs)

@@ -2,6 +2,7 @@
 
 import datetime as dt
 from collections.abc import Mapping
+from typing import NamedTuple
 
 import pyspark.sql.functions as F
 from pyspark.sql import DataFrame
@@ -19,14 +20,16 @@ from spark_jobs.edges.kafka import TopicFacts, describe_topics, put_on_record, r
 from spark_jobs.edges.lake import newest_event_time, next_offsets, transaction_of
 from spark_jobs.edges.progress import Outcome
 from spark_jobs.transforms.parse import (
+    REFUSAL,
     good_rows,
     name_kafka_columns,
     parse_records,
     refused_rows,
     rejected_at_ingest,
 )
-from spark_jobs.transforms.repeats import late, mark_repeats, without
+from spark_jobs.transforms.repeats import late, late_before, mark_repeats, without
 
+EPOCH = dt.datetime(1970, 1, 1, tzinfo=dt.UTC)
 TOPIC_ID = "coinlake.topic_id"
 """The table property that says which topic a bronze table was landed from."""
 
@@ -36,6 +39,28 @@ def plan(messages: DataFrame, stream: Stream, max_ahead_seconds: float) -> DataF
     return messages.transform(name_kafka_columns).transform(
         parse_records, struct_type(stream.record), max_ahead_seconds
     )
+
+
+class Arrived(NamedTuple):
+    """What a micro-batch brought: how many messages are refused, and the times between which the good rows lie."""
+
+    refused: int
+    oldest: dt.datetime | None
+    newest: dt.datetime | None
+
+
+def arrived(parsed: DataFrame) -> Arrived:
+    """Read the facts of a parsed micro-batch in one pass; the times are null where no row is good."""
+    good = F.col(REFUSAL).isNull()
+    micros = F.unix_micros(F.when(good, F.col("event_time")))
+    (found,) = parsed.agg(F.count_if(~good), F.min(micros), F.max(micros)).collect()
+    refused, oldest, newest = found
+    return Arrived(refused, moment_of(oldest), moment_of(newest))
+
+
+def moment_of(micros: int | None) -> dt.datetime | None:
+    """Return the UTC time of microseconds since 1970."""
+    return None if micros is None else EPOCH + dt.timedelta(microseconds=micros)
 
 
 def find_topics(kafka: KafkaSettings) -> dict[str, TopicFacts]:
@@ -74,23 +99,24 @@ def _land(context: Context, landing: Landing, topic: TopicFacts) -> StreamingQue
 
     def land(batch: DataFrame, number: int) -> Outcome:
         parsed = plan(batch, stream, context.rules.max_ahead_seconds).persist()
+        found = arrived(parsed)
         # Refused rows first: a fresh checkpoint starts after bronze's highest offset, so that one must be written last.
-        refused = refused_rows(parsed)
-        rejected = refused.count()
-        if rejected:
+        if found.refused:
             with lake.alone(REJECTED):
-                unseen = without(refused, lake.read(REJECTED), REJECTED.identity)
+                unseen = without(refused_rows(parsed), lake.read(REJECTED), REJECTED.identity)
                 lake.append(unseen, REJECTED, transaction_of(batch, number, REJECTED))
-        good = good_rows(parsed, struct_type(stream.record).names)
         newest = newest_event_time(lake.delta(table))
-        dates = [row["date"] for row in good.select("date").distinct().collect()]
-        landed = lake.read(table).where(F.col("date").isin(dates))
-        rows = mark_repeats(good, landed, stream.identity).persist()
-        too_late = rows.where(late(newest, lateness_of(stream, context.rules))).count()
+        landed = lake.read(table).where(F.col("event_time").between(F.lit(found.oldest), F.lit(found.newest)))
+        good = good_rows(parsed, struct_type(stream.record).names)
+        # One task writes them, date by date: who reads the table as a stream gets a long batch in that order.
+        rows = mark_repeats(good, landed, stream.identity).coalesce(1)
+        too_late = 0
+        cut_off = late_before(newest, lateness_of(stream, context.rules))
+        if cut_off and found.oldest and found.oldest < cut_off:
+            too_late = rows.where(late(cut_off)).count()
         written = lake.append(rows, table, transaction_of(batch, number, table))
-        rows.unpersist()
         parsed.unpersist()
-        return Outcome(rows_out=written, late=too_late, rejected=rejected)
+        return Outcome(rows_out=written, late=too_late, rejected=found.refused)
 
     return lake.run(table.name, _read(context, stream, topic, table), land)
 

@@ -10,7 +10,8 @@ import argparse
 import re
 import sys
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
 
 from pyspark.errors import StreamingQueryException
 from pyspark.sql.streaming.query import StreamingQuery
@@ -28,11 +29,23 @@ AVAILABLE_NOW = "available-now"
 
 def process(context: Context) -> None:
     """Do once all that there is to do."""
-    finish(land.start(context))
-    finish([join_markets.start(context)])
-    finish([build_candles.start(context), build_market_cap.start(context)])
-    for table in PUBLISHED:
-        publish(context.published, table, context.lake)
+    with stage("land"):
+        finish(land.start(context))
+    with stage("join"):
+        finish([join_markets.start(context)])
+    with stage("build"):
+        finish([build_candles.start(context), build_market_cap.start(context)])
+    with stage("publish"):
+        for table in PUBLISHED:
+            publish(context.published, table, context.lake)
+
+
+@contextmanager
+def stage(name: str) -> Iterator[None]:
+    """Print how long a stage took, once it has ended well."""
+    began = time.monotonic()
+    yield
+    say(f"stage {name} {time.monotonic() - began:.1f} s")
 
 
 def finish(queries: Iterable[StreamingQuery]) -> None:

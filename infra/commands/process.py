@@ -29,8 +29,10 @@ def process(
     ] = False,
 ) -> None:
     """Land the topics, join, build candles and market cap, publish: submit spark_jobs/process_markets.py."""
-    arguments = ["--trigger", trigger]
-    _submit("process_markets", arguments, master, short=trigger == "available-now", show_command=show_command)
+    from infra.spark.backlog import is_short
+
+    short = trigger == "available-now" and is_short()
+    _submit("process_markets", ["--trigger", trigger], master, short=short, show_command=show_command)
 
 
 def rebuild(

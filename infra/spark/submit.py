@@ -22,7 +22,7 @@ SHORT_RUN_FLAGS = ("-XX:+UseSerialGC", "-XX:TieredStopAtLevel=1", "-XX:ReservedC
 SHORT_RUN_CONF = {"spark.sql.codegen.wholeStage": "false"}
 
 LONG_RUN_FLAGS = ("-XX:-UsePerfData",)
-"""For a driver that runs until it is stopped: the JVM's own compilers and collector."""
+"""For a driver that runs until it is stopped or has a long backlog: the JVM's own compilers and collector."""
 
 
 def submission(
@@ -33,7 +33,7 @@ def submission(
     short: bool = True,
     new_class_archive: Path | None = None,
 ) -> Submission:
-    """Return how to submit `spark_jobs/<job>.py`; `short` says that it runs for minutes, not for days.
+    """Return how to submit `spark_jobs/<job>.py`; `short` says that it runs for a minute or two.
 
     Where this JDK has no class archive yet and `new_class_archive` is given, the driver of a short run writes one
     there as it ends: `class_archive.adopt` takes it into the cache.

@@ -20,6 +20,15 @@ from spark_jobs.edges.lease import Lease
 from spark_jobs.edges.progress import Outcome, Progress
 
 MAX_FILES_PER_BATCH = 1000
+MAX_BYTES_PER_BATCH = "12m"
+"""How much of a table one batch of a stream with state reads, at least one file: some 250,000 rows of bronze. It
+bounds the state, which holds all rows of a batch until the batch after it."""
+MAX_PARTITIONS = 4
+"""Into how many parts a batch computation is cut at most, which is also how many files it writes for a date."""
+STATS_COLUMNS = ("event_time", "open_time", "kafka_offset")
+"""The columns whose least and greatest value per file Delta writes down: the ones that ranges are read by."""
+
+STATS = "delta.dataSkippingStatsColumns"
 
 EachBatch = Callable[[DataFrame, int], Outcome]
 """Writes one micro-batch, given its rows and its number, and says what it wrote."""
@@ -40,7 +49,11 @@ class Lake:
     """The tables of one lake, written under one lease."""
 
     def __init__(self, spark: SparkSession, settings: LakeSettings, lease: Lease, progress: Progress) -> None:
-        self._spark = spark
+        self._streams = spark
+        self._batch = spark.newSession()
+        # A stream's state keeps the number of partitions it began with; what is computed in batch is cut by the cores.
+        partitions = min(spark.sparkContext.defaultParallelism, MAX_PARTITIONS)
+        self._batch.conf.set("spark.sql.shuffle.partitions", str(partitions))
         self._settings = settings
         self._lease = lease
         self._progress = progress
@@ -62,7 +75,7 @@ class Lake:
                 self.uri(table),
                 Schema.from_json(table.schema.json()),
                 partition_by=["date"],
-                configuration=dict(properties or {}),
+                configuration={STATS: ",".join(_stats_columns(table)), **(properties or {})},
                 storage_options=self._settings.storage_options(),
                 raise_if_key_not_exists=False,
                 mode="ignore",
@@ -94,21 +107,26 @@ class Lake:
         found = self.delta(table)
         return found is None or not found.file_uris()
 
+    def rows(self, table: Table) -> int:
+        """Count a table's rows, from its files' statistics."""
+        found = self.delta(table)
+        return 0 if found is None else pc.sum(pa.table(found.get_add_actions(flatten=True))["num_records"]).as_py() or 0
+
     def has_first_version(self, table: Table) -> bool:
         """Say whether a table's log still begins at version 0 (Delta drops old entries after its retention)."""
         return self.delta(table, version=0) is not None
 
     def read(self, table: Table) -> DataFrame:
         """Read the newest version of a table."""
-        return self._spark.read.format("delta").load(self.uri(table))
+        return self._batch.read.format("delta").load(self.uri(table))
 
     def read_stream(self, table: Table, **options: str | int) -> DataFrame:
-        """Read a table's appended rows as a stream.
+        """Read a table's appended rows as a stream, file by file in the order in which they were written.
 
         A change that is no append (a rebuild, an OPTIMIZE) is skipped: who replaces rows also rebuilds what is built
         of them.
         """
-        reader = self._spark.readStream.format("delta").option("skipChangeCommits", "true")
+        reader = self._streams.readStream.format("delta").option("skipChangeCommits", "true")
         return reader.option("maxFilesPerTrigger", MAX_FILES_PER_BATCH).options(**options).load(self.uri(table))
 
     @contextmanager
@@ -201,6 +219,10 @@ def transaction_of(batch: DataFrame, number: int, table: Table) -> Transaction:
     if not query_id:
         raise JobError(f"expected a streaming query to write table {table.name}, found none")
     return Transaction(app_id=f"{table.name}:{query_id}", version=number)
+
+
+def _stats_columns(table: Table) -> list[str]:
+    return [name for name in STATS_COLUMNS if name in table.schema.names]
 
 
 def newest_event_time(table: DeltaTable | None) -> dt.datetime | None:

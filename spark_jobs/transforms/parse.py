@@ -24,11 +24,10 @@ def name_kafka_columns(messages: DataFrame) -> DataFrame:
 def parse_records(messages: DataFrame, record: StructType, max_ahead_seconds: float) -> DataFrame:
     """Parse wire JSON into the columns of `record`, the Kafka columns, `value` and `refusal`.
 
-    `refusal` is null for a good row, else it lists every problem (`reason` is a field of a record of ours); `value`, the
-    raw message, is kept where there is one. Everything
-    is read as text and cast with `try_cast`, so no value, however large or odd, can stop a stream. A row whose event
-    time is more than `max_ahead_seconds` ahead of its ingest time is refused: it would push the watermark into the
-    future.
+    `refusal` is null for a good row, else it lists every problem (`reason` is a field of a record of ours); `value`,
+    the raw message, is kept where there is one. Everything is read as text and cast with `try_cast`, so no value,
+    however large or odd, can stop a stream. A row whose event time is more than `max_ahead_seconds` ahead of its
+    ingest time is refused: it would push the watermark into the future.
     """
     as_text = StructType([StructField(field.name, StringType()) for field in record.fields])
     # In brackets: alone, Spark's parser takes the first object of a message and drops whatever follows it.

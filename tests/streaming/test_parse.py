@@ -14,7 +14,7 @@ from contracts.streams import COIN_MARKET_CAP, INGEST_REJECTED, Stream
 from contracts.tables import BRONZE_COIN_MARKET_CAP, REJECTED
 from spark_jobs.land import plan
 from spark_jobs.transforms.parse import good_rows, refused_rows, rejected_at_ingest
-from spark_jobs.transforms.repeats import late, mark_repeats, without
+from spark_jobs.transforms.repeats import late, late_before, mark_repeats, without
 from tests.streaming.rows import Row, at, frame, quote
 
 MESSAGES = "value binary, topic string, partition int, offset bigint, timestamp timestamp"
@@ -221,9 +221,8 @@ def test_late_is_new_and_older_than_the_newest_before_by_more_than_lateness(spar
     rows = [quote(0, "1", 1), quote(-0.001, "1", 2), quote(-5, "1", 3, repeat=True), quote(500, "1", 4)]
     landed_now = bronze(spark, rows)
 
-    def found(newest: dt.datetime | None, lateness: float) -> list[int]:
-        return sorted(row["kafka_offset"] for row in landed_now.where(late(newest, lateness)).collect())
-
-    assert found(at(120), 120) == [2]
-    assert found(None, 120) == []
-    assert found(at(120), float("inf")) == []
+    cut_off = late_before(at(120), 120)
+    assert cut_off is not None
+    assert sorted(row["kafka_offset"] for row in landed_now.where(late(cut_off)).collect()) == [2]
+    assert late_before(None, 120) is None
+    assert late_before(at(120), float("inf")) is None

@@ -1,0 +1,51 @@
+"""How much there is to do, asked before the JVM starts: what pays for a long run is a loss for a short one."""
+
+from confluent_kafka import KafkaException, TopicPartition
+from confluent_kafka.admin import OffsetSpec
+
+from contracts.errors import StoreError
+from contracts.settings import KafkaSettings, LakeSettings
+from contracts.tables import LANDINGS
+from infra.kafka.admin import admin_client
+from spark_jobs.edges.checkpoints import Checkpoint
+from spark_jobs.edges.store import open_store
+
+PATIENCE_SECONDS = 5.0
+SHORT_RUN_MESSAGES = 750_000
+"""Up to so many messages a run costs less CPU with the quick compiler alone, as measured in docs/performance.md."""
+
+
+def is_short() -> bool:
+    """Say whether a run over what there is now ends before the JVM's optimising compiler would have paid for itself."""
+    return backlog(KafkaSettings.load(), LakeSettings.load()) <= SHORT_RUN_MESSAGES
+
+
+def backlog(kafka: KafkaSettings, lake: LakeSettings) -> int:
+    """Count the messages that were not landed yet; 0 where Kafka or the store does not answer: the job will say so."""
+    try:
+        state = open_store(lake, lake.state)
+        ends = _ends(kafka)
+        return sum(
+            end - (Checkpoint(state, landing.table).committed_offsets(landing.stream.topic) or {}).get(partition, 0)
+            for landing in LANDINGS
+            for partition, end in ends.get(landing.stream.topic, {}).items()
+        )
+    except (KafkaException, StoreError):
+        return 0
+
+
+def _ends(kafka: KafkaSettings) -> dict[str, dict[int, int]]:
+    """Return the end offset of every partition of every landed topic that is there."""
+    admin = admin_client(kafka.kafka_bootstrap_servers)
+    topics = admin.list_topics(timeout=PATIENCE_SECONDS).topics
+    parts = [
+        TopicPartition(landing.stream.topic, number)
+        for landing in LANDINGS
+        if landing.stream.topic in topics
+        for number in topics[landing.stream.topic].partitions
+    ]
+    asked = admin.list_offsets({part: OffsetSpec.latest() for part in parts}, request_timeout=PATIENCE_SECONDS)  # type: ignore[no-untyped-call]
+    ends: dict[str, dict[int, int]] = {}
+    for part, future in asked.items():
+        ends.setdefault(part.topic, {})[part.partition] = future.result().offset
+    return ends
