@@ -63,12 +63,12 @@ def minutes_for(rows: int) -> int:
     return -(-rows // ROWS_PER_MINUTE)
 
 
-def messages(minutes: int) -> Iterator[Wire]:
+def messages(minutes: int, begin: dt.datetime = START) -> Iterator[Wire]:
     """Write the polls of so many minutes, in the order in which they would have come."""
     market = Market(SEED)
     rows = np.arange(len(COINS))[:, np.newaxis]
     place = {name: row for row, name in enumerate(NAMES)}
-    start = int(START.timestamp())
+    start = int(begin.timestamp())
     for first in range(0, minutes, MINUTES_AT_ONCE):
         seconds = start + 60 * np.arange(first, min(first + MINUTES_AT_ONCE, minutes), dtype=np.int64)
         for second, prices in zip(seconds.tolist(), market.usd(rows, seconds).T.tolist(), strict=True):
@@ -105,7 +105,7 @@ def _wire(second: int) -> str:
     return wire_time(dt.datetime.fromtimestamp(second, dt.UTC))
 
 
-def fill(kafka: KafkaSettings, minutes: int) -> int:
+def fill(kafka: KafkaSettings, minutes: int, begin: dt.datetime = START) -> int:
     """Write so many minutes of market to their topics and return how many rows were acknowledged.
 
     Raises:
@@ -130,7 +130,7 @@ def fill(kafka: KafkaSettings, minutes: int) -> int:
     known = producer.list_topics(timeout=10).topics
     partitions = {stream.topic: len(known[stream.topic].partitions) for stream in (COIN_MARKET_CAP, WALLEX)}
     sent = 0
-    for message in messages(minutes):
+    for message in messages(minutes, begin):
         number = partition_of(message.symbol.encode(), partitions[message.stream.topic])
         while True:
             try:

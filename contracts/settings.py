@@ -149,5 +149,8 @@ class JobSettings(SettingsGroup):
     """How many messages of one topic are landed in one batch, which bounds the memory of a run after a long pause."""
     join_fill_rows: Annotated[int, Field(ge=0)] = 200_000
     """A join that has no checkpoint and finds more rows than this in bronze fills its table in batch, without state."""
+    join_bytes_per_batch: Annotated[int, Field(gt=0)] = 12_000_000
+    """How much of each bronze table one batch of the join reads, at least one file: some 360,000 rows. It bounds the
+    state, which holds all rows of a batch until the next."""
     accept_loss: bool = False
     """Go on where a topic's retention has deleted messages that were never landed; the hole is put on record."""

@@ -13,7 +13,7 @@ from contracts.tables import BRONZE_COIN_MARKET_CAP, BRONZE_WALLEX, CANDLES, MAR
 from spark_jobs import build_candles
 from spark_jobs.context import Context
 from spark_jobs.edges.checkpoints import Checkpoint
-from spark_jobs.edges.lake import MAX_BYTES_PER_BATCH, Lake, newest_event_time, transaction_of
+from spark_jobs.edges.lake import Lake, newest_event_time, transaction_of
 from spark_jobs.edges.progress import Outcome
 from spark_jobs.transforms.market_join import (
     fresh_quotes,
@@ -84,7 +84,7 @@ def _bronze_streams(context: Context, filled: bytes | None) -> tuple[DataFrame, 
     """
     inputs = (BRONZE_COIN_MARKET_CAP, BRONZE_WALLEX)
     if filled is None:
-        first: dict[str, str | int] = {"startingVersion": 0, "maxBytesPerTrigger": MAX_BYTES_PER_BATCH}
+        first: dict[str, str | int] = {"startingVersion": 0, "maxBytesPerTrigger": context.rules.join_bytes_per_batch}
         quotes, tickers = (context.lake.read_stream(table, **first) for table in inputs)
         return quotes, tickers
     before = dt.datetime.fromisoformat(filled.decode())

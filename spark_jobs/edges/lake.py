@@ -20,9 +20,6 @@ from spark_jobs.edges.lease import Lease
 from spark_jobs.edges.progress import Outcome, Progress
 
 MAX_FILES_PER_BATCH = 1000
-MAX_BYTES_PER_BATCH = "12m"
-"""How much of a table one batch of a stream with state reads, at least one file: some 250,000 rows of bronze. It
-bounds the state, which holds all rows of a batch until the batch after it."""
 MAX_PARTITIONS = 4
 """Into how many parts a batch computation is cut at most, which is also how many files it writes for a date."""
 STATS_COLUMNS = ("event_time", "open_time", "kafka_offset")
