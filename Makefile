@@ -2,12 +2,14 @@
 
 PYTHON ?= python3
 BIN := .venv/bin
-# Where embedded stacks may run: the user's own, the demo's, and those of the crash test.
-HOMES := .coinlake .coinlake/demo .coinlake/crashtest/drivers .coinlake/crashtest/generator
+# Where embedded stacks may run: the user's own, the demo's, those of the crash test and of the benchmark.
+HOMES := .coinlake .coinlake/demo .coinlake/crashtest/drivers .coinlake/crashtest/generator .coinlake/bench/bench-stack
 PYTEST := $(BIN)/python -m pytest
+# make bench BENCH_ROWS="20000 200000" BENCH_PLANS=ours,plain BENCH_LIMIT=900 measures other sizes, plans and limits.
+BENCH_FLAGS = $(foreach rows,$(BENCH_ROWS),--rows $(rows)) $(if $(BENCH_PLANS),--plans $(BENCH_PLANS)) $(if $(BENCH_LIMIT),--limit $(BENCH_LIMIT))
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo up down status check format test test-unit test-streaming test-integration test-recorded lock clean
+.PHONY: help setup demo bench up down status check format test test-unit test-streaming test-integration test-recorded lock clean
 
 help: ## list the tasks
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "make %-18s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -19,6 +21,9 @@ setup: ## make what is missing: packages, jars, MinIO (the other tasks do this b
 
 demo: setup ## replay three hours of market through the whole chain and show the candles
 	@$(BIN)/coinlake demo
+
+bench: setup ## measure ingest, and the job beside a plain one: tables, JSON and a chart (about half an hour)
+	@$(BIN)/python -m benchmarks $(BENCH_FLAGS)
 
 up: setup ## start Kafka and the object store
 	@$(BIN)/coinlake up
@@ -43,7 +48,7 @@ test: setup ## run every test
 	$(PYTEST)
 
 test-unit: setup ## run the unit tests and the examples in docstrings
-	$(PYTEST) tests/unit contracts ingest spark_jobs simulator serve infra
+	$(PYTEST) tests/unit contracts ingest spark_jobs simulator serve infra benchmarks
 
 test-streaming: setup ## run the tests of the Spark jobs
 	$(PYTEST) tests/streaming

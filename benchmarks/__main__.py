@@ -34,7 +34,7 @@ class Part(StrEnum):
 def bench(
     rows: Annotated[list[int] | None, typer.Option(help="a size, in rows of both topics; may be given again")] = None,
     out: Annotated[Path | None, typer.Option(help="the folder for results; default: bench in .coinlake")] = None,
-    limit: Annotated[float, typer.Option(min=1, help="seconds after which a run counts as not finished")] = 900,
+    limit: Annotated[float, typer.Option(min=1, help="seconds after which a run counts as not finished")] = 300,
     only: Annotated[Part | None, typer.Option(help="measure this alone")] = None,
     plans: Annotated[str, typer.Option(help=f"which to run, of {', '.join(PLANS)}")] = DEFAULT_PLANS,
 ) -> None:

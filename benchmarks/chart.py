@@ -43,7 +43,7 @@ def _draw_speed(axes: Axes, sizes: Sequence[Size]) -> None:
                     edgecolor=COLORS[plan],
                     hatch=None if finished else "///",
                 )
-                axes.text(x, run.rows_per_second, speed_label(run), ha="center", va="bottom")
+                axes.text(x, run.rows_per_second, speed_label(run), ha="center", va="bottom", fontsize=7)
     axes.set_yscale("log")
     axes.margins(y=0.15)
     axes.set_title("Kafka to published tables, rows/s")

@@ -5,6 +5,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+from infra.spark.backlog import is_short
 from infra.spark.home import spark_home, spark_jars
 from infra.spark.options import LOG4J, LOOPBACK, Submission, environment, scratch_folder
 from infra.spark.settings import SparkSettings
@@ -22,7 +23,7 @@ class Plan:
 
 
 def _ours(settings: SparkSettings) -> Submission:
-    return submission("process_markets", ["--trigger", "available-now"], settings)
+    return submission("process_markets", ["--trigger", "available-now"], settings, short=is_short())
 
 
 def _plain(settings: SparkSettings, tuned: Mapping[str, str]) -> Submission:
@@ -55,4 +56,4 @@ PLAIN_2 = Plan("plain-2", lambda settings: _plain(settings, {"spark.sql.shuffle.
 """The same file with 2 shuffle partitions instead of 200: how much of the difference that one setting makes."""
 
 PLANS = {plan.name: plan for plan in (OURS, PLAIN, PLAIN_2)}
-DEFAULT_PLANS = f"{OURS.name},{PLAIN.name}"
+DEFAULT_PLANS = ",".join(PLANS)

@@ -53,7 +53,7 @@ def growth_of(sizes: Sequence[Size]) -> dict[str, float]:
 
 
 def problems_of(sizes: Sequence[Size]) -> list[str]:
-    """List what makes the benchmark worthless: ours did not finish, or the plans do not say the same."""
+    """List what makes the benchmark worthless: ours did not finish, or nothing says that what it made is right."""
     unfinished = [
         f"{run.rows:,} rows: ours {run.ending} after {run.seconds:.0f} s {run.last_words}".rstrip()
         for size in sizes
@@ -66,7 +66,10 @@ def problems_of(sizes: Sequence[Size]) -> list[str]:
         for one in size.agreements
         if not one.holds
     ]
-    return [*unfinished, *different]
+    compared = any(size.agreements for size in sizes)
+    alone = all(run.plan == OURS.name for size in sizes for run in size.runs)
+    nothing = [] if compared or alone else ["nothing was compared: no other plan finished at any size"]
+    return [*unfinished, *different, *nothing]
 
 
 def run_row(run: Run) -> tuple[str, ...]:
@@ -121,6 +124,9 @@ def show(results: Results) -> None:
         header, rows = stage_rows(results.sizes)
         if rows:
             _print(console, header, rows, names=1)
+    for size in results.sizes:
+        for reason in size.not_compared:
+            console.print(f"{size.rows:,} rows, not compared: {reason}")
     for plan, growth in results.growth.items():
         console.print(f"{plan}: a row of the largest size takes {growth:.2f} times as long as one of the smallest")
 

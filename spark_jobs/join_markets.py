@@ -24,6 +24,7 @@ from spark_jobs.transforms.market_join import (
 )
 from spark_jobs.transforms.spans import EVER, Span, widened, within
 
+ALL_FILES = 2**31 - 1
 FILLED = "filled-before"
 """The note in a checkpoint that says up to which event time the table was filled in batch before its stream began."""
 
@@ -56,10 +57,10 @@ def start(context: Context) -> StreamingQuery:
         if before is not None:
             spans = [Span(EVER.start, before)]
             lake.replace(compute(context, spans), MARKET_SNAPSHOTS, within("event_time", [EVER]))
-            if Checkpoint(context.state, CANDLES).exists():
+            if not lake.is_empty(CANDLES):
                 build_candles.rebuild_base(context)
             checkpoint.leave_note(FILLED, wire_time(before).encode())
-    quotes, tickers = _bronze_streams(context, checkpoint.note(FILLED))
+    quotes, tickers = _bronze_streams(context, checkpoint)
 
     def write(batch: DataFrame, number: int) -> Outcome:
         return Outcome(lake.append_stateful(batch, MARKET_SNAPSHOTS, transaction_of(batch, number, MARKET_SNAPSHOTS)))
@@ -76,44 +77,60 @@ def _can_stream_from_the_start(lake: Lake, rules: JobSettings) -> bool:
     )
 
 
-def _bronze_streams(context: Context, filled: bytes | None) -> tuple[DataFrame, DataFrame]:
+def _bronze_streams(context: Context, checkpoint: Checkpoint) -> tuple[DataFrame, DataFrame]:
     """Read the inputs, either from bronze's first version or only what a filled table still lacks.
 
-    From the first version, commits are read in the order in which they were landed, and within a commit by date; a
-    snapshot is not, so all of it is read at once.
+    From the first version, commits are read in the order in which they were landed, and within a commit by date, a
+    bounded part a batch. A snapshot has no order: the first batch of a filled table reads all of it at once.
     """
     inputs = (BRONZE_COIN_MARKET_CAP, BRONZE_WALLEX)
-    if filled is None:
-        first: dict[str, str | int] = {"startingVersion": 0, "maxBytesPerTrigger": context.rules.join_bytes_per_batch}
-        quotes, tickers = (context.lake.read_stream(table, **first) for table in inputs)
+    bounded: dict[str, str | int] = {"maxBytesPerTrigger": context.rules.join_bytes_per_batch}
+    before = _filled_before(checkpoint)
+    if before is None:
+        quotes, tickers = (context.lake.read_stream(table, startingVersion=0, **bounded) for table in inputs)
         return quotes, tickers
-    before = dt.datetime.fromisoformat(filled.decode())
-    quotes, tickers = (context.lake.read_stream(table) for table in inputs)
+    at_once: dict[str, str | int] = {"maxFilesPerTrigger": ALL_FILES}
+    limits = at_once if checkpoint.committed_watermark_ms() is None else bounded
+    quotes, tickers = (context.lake.read_stream(table, **limits) for table in inputs)
     tolerance = dt.timedelta(seconds=context.rules.join_tolerance_seconds)
     return quotes.where(F.col("event_time") >= before), tickers.where(F.col("event_time") >= before - tolerance)
+
+
+def _filled_before(checkpoint: Checkpoint) -> dt.datetime | None:
+    note = checkpoint.note(FILLED)
+    return None if note is None else dt.datetime.fromisoformat(note.decode())
 
 
 def closed_before(context: Context) -> dt.datetime | None:
     """Return the event time before which the stream has given, or would have given, all its rows; None for no time.
 
     Spark gives a joined group out when its quote's time is below the watermark less the join's tolerance. The
-    watermark is that of the newest finished batch; without a checkpoint, what bronze would make it: the least, over
-    the inputs, of their newest event time less their lateness.
+    watermark is that of the newest finished batch. Before there is one: where the table was filled, the time up to
+    which it was; where the stream has started, none, as it will give every row itself; without a checkpoint, what
+    bronze would make it.
     """
-    rules = context.rules
-    watermark_ms = Checkpoint(context.state, MARKET_SNAPSHOTS).committed_watermark_ms()
+    checkpoint = Checkpoint(context.state, MARKET_SNAPSHOTS)
+    tolerance = dt.timedelta(seconds=context.rules.join_tolerance_seconds)
+    filled, watermark_ms = _filled_before(checkpoint), checkpoint.committed_watermark_ms()
     if watermark_ms is not None:
-        watermark = dt.datetime.fromtimestamp(watermark_ms / 1000, dt.UTC)
-    else:
-        newest_quote = newest_event_time(context.lake.delta(BRONZE_COIN_MARKET_CAP))
-        newest_ticker = newest_event_time(context.lake.delta(BRONZE_WALLEX))
-        if newest_quote is None or newest_ticker is None:
-            return None
-        watermark = min(
-            newest_quote - dt.timedelta(seconds=rules.lateness_coin_market_cap_seconds),
-            newest_ticker - dt.timedelta(seconds=rules.lateness_wallex_seconds),
-        )
-    return watermark - dt.timedelta(seconds=rules.join_tolerance_seconds)
+        given = dt.datetime.fromtimestamp(watermark_ms / 1000, dt.UTC) - tolerance
+        return given if filled is None else max(given, filled)
+    if filled is not None or checkpoint.exists():
+        return filled
+    watermark = _watermark_of_bronze(context)
+    return None if watermark is None else watermark - tolerance
+
+
+def _watermark_of_bronze(context: Context) -> dt.datetime | None:
+    """Return the least, over the inputs, of their newest event time less their lateness."""
+    newest_quote = newest_event_time(context.lake.delta(BRONZE_COIN_MARKET_CAP))
+    newest_ticker = newest_event_time(context.lake.delta(BRONZE_WALLEX))
+    if newest_quote is None or newest_ticker is None:
+        return None
+    return min(
+        newest_quote - dt.timedelta(seconds=context.rules.lateness_coin_market_cap_seconds),
+        newest_ticker - dt.timedelta(seconds=context.rules.lateness_wallex_seconds),
+    )
 
 
 def compute(context: Context, spans: Sequence[Span]) -> DataFrame:

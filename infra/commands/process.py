@@ -52,7 +52,8 @@ def _submit(
     job: str, arguments: list[str], master: str | None, *, short: bool = True, show_command: bool = False
 ) -> None:
     from infra.children import Child
-    from infra.spark.submit import SparkSettings, submission
+    from infra.spark.settings import SparkSettings
+    from infra.spark.submit import submission
     from infra.terminal import say
 
     settings = SparkSettings.load()

@@ -25,7 +25,7 @@ def shell(
     import sys
 
     from contracts.settings import LakeSettings
-    from infra.spark import views
+    from infra.spark import catalog
     from infra.spark.settings import SparkSettings
     from infra.spark.shell import Language
     from infra.spark.shell import shell as start
@@ -34,7 +34,7 @@ def shell(
     if len(chosen) > 1:
         raise typer.BadParameter("choose one of --scala, --python and --sql")
     lake = LakeSettings.load()
-    tables = views.registrations(lake)
+    tables = catalog.registrations(lake)
     settings = SparkSettings.load().model_copy(update={"spark_master": master})
     started = start(chosen[0] if chosen else Language.PYTHON, tables, context.args, settings, lake)
     print(f"tables: {', '.join(tables) or 'none yet: run coinlake process first'}", file=sys.stderr, flush=True)

@@ -12,7 +12,8 @@ from infra.crashtest.journal import Journal
 from infra.crashtest.lake import LakeUnderTest
 from infra.crashtest.plan import Blow
 from infra.crashtest.strikes import arm
-from infra.spark.submit import SparkSettings, spark_archive, submission
+from infra.spark.settings import SparkSettings
+from infra.spark.submit import spark_archive, submission
 from infra.stack import class_archive
 
 LOOK_SECONDS = 0.005

@@ -19,7 +19,8 @@ from infra.demo.memory import PeakMemory
 from infra.demo.replay import Market, coinlake, replay
 from infra.environment import environment
 from infra.settings import StackSettings
-from infra.spark.submit import SparkSettings, spark_archive, submission
+from infra.spark.settings import SparkSettings
+from infra.spark.submit import spark_archive, submission
 from infra.stack import class_archive, processes
 from infra.stack.launch import embedded_stack
 from infra.stack.layout import Layout

@@ -1,12 +1,13 @@
 """Spark's own three shells on the lake: spark-shell, pyspark and spark-sql, with the tables under their names."""
 
+import hashlib
 import json
 from collections.abc import Mapping, Sequence
 from enum import StrEnum
 from pathlib import Path
 
 from contracts.settings import LakeSettings
-from infra.spark import views
+from infra.spark import catalog
 from infra.spark.home import spark_home
 from infra.spark.options import Submission, environment, options, s3_conf, s3_key, scratch_folder
 from infra.spark.settings import SparkSettings
@@ -36,10 +37,10 @@ def shell(
     settings: SparkSettings,
     lake: LakeSettings,
 ) -> Submission:
-    """Return how to start a shell in which the tables of `views.registrations` are there; arguments are passed on."""
+    """Return how to start a shell in which the tables of `catalog.registrations` are there; arguments are passed on."""
     start = _start_file(language, list(tables.values()))
     archive = class_archive.use_option(spark_archive(settings))
-    conf = {**s3_conf(lake), **views.CONF}
+    conf = {**s3_conf(lake), **catalog.CONF}
     key = s3_key(lake)
     first: list[str] = []
     env = {**environment(settings), **key}
@@ -58,10 +59,13 @@ def shell(
 
 
 def _start_file(language: Language, statements: list[str]) -> Path:
+    """Write the script that registers the tables, named by its content: shells on several lakes may start at once."""
     folder = scratch_folder() / "shell"
     folder.mkdir(exist_ok=True)
-    file = folder / f"start.{_SUFFIXES[language]}"
-    write_private(file, _script(language, statements))
+    script = _script(language, statements)
+    file = folder / f"start-{hashlib.sha256(script.encode()).hexdigest()[:12]}.{_SUFFIXES[language]}"
+    if not file.exists():
+        write_private(file, script)
     return file
 
 

@@ -11,8 +11,6 @@ from infra.spark.options import Submission, environment, options, s3_conf, s3_ke
 from infra.spark.settings import SparkSettings
 from infra.stack import class_archive
 
-__all__ = ["SparkSettings", "Submission", "spark_archive", "submission"]
-
 JOBS = Path(spark_jobs.__file__).parent
 
 SHORT_RUN_FLAGS = ("-XX:+UseSerialGC", "-XX:TieredStopAtLevel=1", "-XX:ReservedCodeCacheSize=240m", "-XX:-UsePerfData")

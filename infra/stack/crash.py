@@ -1,7 +1,9 @@
 """Break one part of a running stack and bring it back: for crash tests."""
 
+import contextlib
 import signal
 import time
+from collections.abc import Iterable
 from pathlib import Path
 
 import psutil
@@ -29,11 +31,9 @@ def kill_part(home: Path, part: str) -> None:
     # restart is due; the SIGKILL then ends it with nothing flushed or closed.
     process.send_signal(signal.SIGSTOP)
     whole = [process, *process.children(recursive=True)]
-    for each in whole[1:]:
-        each.send_signal(signal.SIGSTOP)
+    send_to_those_alive(whole[1:], signal.SIGSTOP)
     supervisor.stop(part)
-    for each in whole:
-        each.send_signal(signal.SIGKILL)
+    send_to_those_alive(whole, signal.SIGKILL)
     deadline = time.monotonic() + 10
     while _state(supervisor, part).pid:
         if time.monotonic() > deadline:
@@ -52,6 +52,13 @@ def restart_part(home: Path, part: str) -> None:
     _state(supervisor, part)
     supervisor.start(part)
     wait_ready(layout, part, read_ports(layout))
+
+
+def send_to_those_alive(processes: Iterable[psutil.Process], number: signal.Signals) -> None:
+    """Send a signal to each process; one that has ended by itself meanwhile (an executor) is passed over."""
+    for process in processes:
+        with contextlib.suppress(psutil.NoSuchProcess):
+            process.send_signal(number)
 
 
 def _state(supervisor: Supervisor, part: str) -> ProgramState:

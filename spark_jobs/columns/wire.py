@@ -6,6 +6,8 @@ from pyspark.sql.types import BinaryType, DataType, DecimalType, StringType, Str
 
 _TIME = "____-__-__T__:__:__.___Z"
 """RFC 3339 in UTC with milliseconds, each `_` one character; the cast then refuses what is no time."""
+_FIRST_TIME = "1970"
+"""Spark has a year 0 and Python none, and before 1582 their calendars differ: no market is as old as that."""
 _SHOWN = 60
 """How many characters of a value that cannot be used a reason shows."""
 
@@ -15,7 +17,7 @@ def typed(text: Column, kind: DataType) -> Column:
     if isinstance(kind, StringType):
         return text
     if isinstance(kind, TimestampType):
-        return F.when(text.like(_TIME), text.try_cast("timestamp"))
+        return F.when(text.like(_TIME) & (text >= _FIRST_TIME), text.try_cast("timestamp"))
     if isinstance(kind, BinaryType):
         return F.try_to_binary(text, F.lit("base64"))
     return text.try_cast(kind)

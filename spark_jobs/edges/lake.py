@@ -4,6 +4,7 @@ import datetime as dt
 import threading
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
+from functools import cached_property
 
 import msgspec
 import pyarrow as pa
@@ -46,15 +47,19 @@ class Lake:
     """The tables of one lake, written under one lease."""
 
     def __init__(self, spark: SparkSession, settings: LakeSettings, lease: Lease, progress: Progress) -> None:
-        self._streams = spark
-        self._batch = spark.newSession()
-        # A stream's state keeps the number of partitions it began with; what is computed in batch is cut by the cores.
-        partitions = min(spark.sparkContext.defaultParallelism, MAX_PARTITIONS)
-        self._batch.conf.set("spark.sql.shuffle.partitions", str(partitions))
+        self._spark = spark
         self._settings = settings
         self._lease = lease
         self._progress = progress
         self._turns = {table.name: threading.RLock() for table in TABLES}
+
+    @cached_property
+    def _batch(self) -> SparkSession:
+        """The session of what is computed in batch: cut by the cores, where a stream's state keeps its partitions."""
+        session = self._spark.newSession()
+        partitions = min(session.sparkContext.defaultParallelism, MAX_PARTITIONS)
+        session.conf.set("spark.sql.shuffle.partitions", str(partitions))
+        return session
 
     def check_lease(self) -> None:
         """Raise LeaseLostError unless we are still the one writer."""
@@ -123,7 +128,7 @@ class Lake:
         A change that is no append (a rebuild, an OPTIMIZE) is skipped: who replaces rows also rebuilds what is built
         of them.
         """
-        reader = self._streams.readStream.format("delta").option("skipChangeCommits", "true")
+        reader = self._spark.readStream.format("delta").option("skipChangeCommits", "true")
         return reader.option("maxFilesPerTrigger", MAX_FILES_PER_BATCH).options(**options).load(self.uri(table))
 
     @contextmanager

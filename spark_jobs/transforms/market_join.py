@@ -11,7 +11,8 @@ from spark_jobs.columns.exact import PRICE, divide, multiply
 
 BUCKET_SECONDS = 300
 """A ticker within the tolerance of a bucket's edge is copied into two: the wider the buckets, the fewer copies are kept
-as state, and the more rows each quote is compared with. At 300 s a poll a minute makes 1.2 copies and 5 rows."""
+as state, and the more rows each quote is compared with. At 300 s a poll a minute makes 1.2 copies and 5 rows. It
+is in the key of the state: a join that goes on from a checkpoint made with another width loses what was open."""
 
 
 def fresh_quotes(quotes: DataFrame) -> DataFrame:

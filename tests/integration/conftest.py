@@ -25,7 +25,8 @@ from contracts.tables import TABLES, Table
 from infra.children import Child
 from infra.demo.replay import Market, replay
 from infra.setup.minio import ensure_minio
-from infra.spark.submit import SparkSettings, submission
+from infra.spark.settings import SparkSettings
+from infra.spark.submit import submission
 from infra.stack import StackInfo, embedded_stack
 from tests.integration.oracle import Row
 from tests.integration.spoiled import ODD_AND_RIGHT, SPOILED

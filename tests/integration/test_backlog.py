@@ -8,11 +8,13 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 import pytest
+from pydantic import SecretStr
 
 from benchmarks.market import fill
-from contracts.settings import KafkaSettings
+from contracts.settings import KafkaSettings, LakeSettings
 from infra.crashtest.compare import compare
 from infra.crashtest.lake import LakeUnderTest, lake_of
+from infra.spark.backlog import backlog as messages_behind
 from infra.stack import StackInfo
 from tests.integration.conftest import coinlake, own_stack
 
@@ -32,8 +34,12 @@ class Backlog:
     in_pieces: LakeUnderTest
     filled: LakeUnderTest
 
-    def send(self, minutes: int, begin: dt.datetime) -> None:
-        fill(KafkaSettings(kafka_bootstrap_servers=self.stack.kafka_bootstrap_servers), minutes, begin)
+    @property
+    def kafka(self) -> KafkaSettings:
+        return KafkaSettings(kafka_bootstrap_servers=self.stack.kafka_bootstrap_servers)
+
+    def send(self, minutes: int, begin: dt.datetime) -> int:
+        return fill(self.kafka, minutes, begin)
 
     def process(self, lake: LakeUnderTest, **settings: str) -> list[str]:
         return coinlake(self.stack, "process", **lake.env, **settings).well().out
@@ -59,6 +65,15 @@ def batches_of(out: list[str], query: str) -> int:
     return sum(line.startswith(f"{query} ") for line in out)
 
 
+def test_backlog_that_nobody_can_count_is_none(backlog: Backlog) -> None:
+    nobody = KafkaSettings(kafka_bootstrap_servers="127.0.0.1:1")
+    assert messages_behind(nobody, backlog.streamed.settings) == 0
+    refused = LakeSettings(
+        s3_endpoint=backlog.stack.s3_endpoint, s3_access_key=SecretStr("x"), s3_secret_key=SecretStr("y")
+    )
+    assert messages_behind(backlog.kafka, refused) == 0
+
+
 def test_backlog_streamed_file_by_file_gives_the_same_tables(backlog: Backlog) -> None:
     out = backlog.process(backlog.in_pieces, **PIECES)
     assert batches_of(out, "market_snapshots") > 3
@@ -68,7 +83,9 @@ def test_backlog_streamed_file_by_file_gives_the_same_tables(backlog: Backlog) -
 def test_backlog_filled_in_batch_gives_the_same_tables_and_its_stream_goes_on(backlog: Backlog) -> None:
     backlog.process(backlog.filled, **FILLED)
     assert unequal(backlog.streamed, backlog.filled) == []
-    backlog.send(THEN_MINUTES, BEGIN + dt.timedelta(minutes=FIRST_MINUTES))
+    assert messages_behind(backlog.kafka, backlog.filled.settings) == 0
+    sent = backlog.send(THEN_MINUTES, BEGIN + dt.timedelta(minutes=FIRST_MINUTES))
+    assert messages_behind(backlog.kafka, backlog.filled.settings) == sent
     backlog.process(backlog.streamed)
     backlog.process(backlog.filled, **FILLED)
     assert unequal(backlog.streamed, backlog.filled) == []

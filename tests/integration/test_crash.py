@@ -44,7 +44,10 @@ def test_killed_and_damaged_runs_end_in_the_tables_of_an_undisturbed_one(ground:
     crash_and_compare(ground, FIXED_SEED)
 
 
-def test_a_fresh_seed_ends_in_the_same_tables_too(ground: Ground) -> None:
+def test_a_fresh_seed_with_every_join_filled_in_batch_ends_in_the_same_tables_too(
+    ground: Ground, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("COINLAKE_JOIN_FILL_ROWS", "0")
     crash_and_compare(ground, secrets.randbelow(1_000_000))
 
 

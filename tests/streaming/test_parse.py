@@ -93,6 +93,14 @@ BAD: dict[str, tuple[bytes | None, str]] = {
         f"event_time: {TIME}2024-03-19T15:30:00.000+03:30",
     ),
     "a time in seconds": (wire(event_time=1710849600), f"event_time: {TIME}1710849600"),
+    "a year that Python has not": (
+        wire(event_time="0000-01-01T00:00:00.000Z"),
+        f"event_time: {TIME}0000-01-01T00:00:00.000Z",
+    ),
+    "a time with one digit too few": (
+        wire(event_time="2024-03-19T1:00:00.0000Z"),
+        f"event_time: {TIME}2024-03-19T1:00:00.0000Z",
+    ),
     "a time more than 60 s ahead": (
         wire(event_time="2024-03-19T12:02:00.251Z"),
         "event_time: expected at most 60 s ahead of ingest_time, found 2024-03-19T12:02:00.251Z",

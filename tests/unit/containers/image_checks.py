@@ -11,7 +11,7 @@ from infra.cli import build_app
 from infra.setup import java
 from infra.setup.minio import VERSION as MINIO_VERSION
 from tests.unit.containers.compose_facts import OF_THE_IMAGE, SIMULATOR_PORT
-from tests.unit.containers.files import ContainerFiles, services
+from tests.unit.containers.files import PATHS, ContainerFiles, services
 from tests.unit.containers.versions import locked, project, project_version
 
 EMBEDDED_ONLY = {"up", "down", "status", "logs", "demo", "crashtest"}
@@ -32,6 +32,7 @@ def image_problems(files: ContainerFiles, groups: Iterable[type[SettingsGroup]])
         _commands,
         _simulator,
         _page,
+        _page_commands,
     )
     return [*(problem for check in checks for problem in check(files)), *_variables(files, known)]
 
@@ -212,6 +213,25 @@ def _page(files: ContainerFiles) -> Iterable[str]:
     for name in sorted({*found, *expected}):
         if found.get(name) != expected.get(name):
             yield f"containers.md: {name}: expected {expected.get(name)}, found {found.get(name)}"
+
+
+def _page_commands(files: ContainerFiles) -> Iterable[str]:
+    """The page's commands work on both compose files, which .env names, and its `down` leaves nothing running."""
+    _, _, block = files.page.partition("\ncat >> .env << EOF\n")
+    drawn = set(re.findall(r"^(\w+)=", block.partition("\nEOF\n")[0], re.MULTILINE))
+    if f"\nCOMPOSE_FILE={PATHS['base']}:{PATHS['crypto']}\n" not in files.page:
+        yield "containers.md: expected COMPOSE_FILE to name both compose files"
+    if drawn != {"COMPOSE_FILE", *required(files)["base"]}:
+        yield f"containers.md: expected the secrets of {PATHS['base']} to be drawn, found {sorted(drawn)}"
+    profiles = {name for service in services(*files.documents()).values() for name in service.get("profiles", [])}
+    commands = re.findall(r"^docker compose (.*?)(?:  +#.*)?$", files.page, re.MULTILINE)
+    for command in commands:
+        if " -f " in f" {command}":
+            yield f"containers.md: expected COMPOSE_FILE to do for: {command}"
+        if command.split()[-1] == "down" and set(re.findall(r"--profile (\S+)", command)) != profiles:
+            yield f"containers.md: expected down with the profiles {sorted(profiles)}, found: {command}"
+    if not any(command.endswith(" down") for command in commands):
+        yield "containers.md: expected a command that stops everything"
 
 
 def _published(port: str) -> str:

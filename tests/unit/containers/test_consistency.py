@@ -142,6 +142,7 @@ BROKEN = [
     ("base", "{COINLAKE_MINIO_ROOT_PASSWORD:?", "{COINLAKE_MINIO_ROOT_PASSWORD:-", "MINIO_ROOT_PASSWORD"),
     ("crypto", "{COINLAKE_COINMARKETCAP_API_KEY:?", "{COINLAKE_COINMARKETCAP_API_KEY:-", "API_KEY"),
     ("crypto", "  COINLAKE_CANDLE_MINUTES: ${COINLAKE_CANDLE_MINUTES:-}\n", "", "COINLAKE_CANDLE_MINUTES"),
+    ("base", "  COINLAKE_JOIN_FILL_ROWS: ${COINLAKE_JOIN_FILL_ROWS:-}\n", "", "COINLAKE_JOIN_FILL_ROWS"),
     # life
     ("base", "condition: service_healthy", "condition: service_started", "depends_on"),
     ("base", "restart: unless-stopped", 'restart: "no"', "restart"),
@@ -159,6 +160,15 @@ BROKEN = [
     ("entrypoint", 'exec coinlake "$@"', 'coinlake "$@"', "exec coinlake"),
     ("entrypoint", "  show          a coin's candles\n", "", "a line of help"),
     ("page", "8090", "8091", "containers.md: kafka-ui"),
+    ("page", ":docker-compose-crypto.yml\n", "\n", "COMPOSE_FILE"),
+    ("page", "COINLAKE_MINIO_ROOT_USER=root", "COINLAKE_S3_REGION=root", "to be drawn"),
+    ("page", "docker compose up --build", "docker compose -f docker-compose.yml up --build", "COMPOSE_FILE to do for"),
+    (
+        "page",
+        "docker compose --profile simulator --profile tools down",
+        "docker compose down",
+        "down with the profiles",
+    ),
     ("page", "COINLAKE_S3_SECRET_KEY", "COINLAKE_SECRET_KEY", "COINLAKE_SECRET_KEY"),
 ]
 

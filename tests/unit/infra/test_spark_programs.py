@@ -1,5 +1,6 @@
 """The command lines of Spark's programs: what they say, on which cluster, and what they keep to themselves."""
 
+import re
 import shlex
 import sys
 import zipfile
@@ -13,12 +14,12 @@ from contracts.errors import SettingsError
 from contracts.settings import LakeSettings
 from contracts.tables import CANDLES
 from infra.cli import run
-from infra.spark.options import CONF
+from infra.spark.catalog import registrations
+from infra.spark.options import CONF, Submission
 from infra.spark.python_code import python_zip
 from infra.spark.settings import SparkSettings, memory_bytes
 from infra.spark.shell import Language, shell
-from infra.spark.submit import Submission, submission
-from infra.spark.views import registrations
+from infra.spark.submit import submission
 
 SECRET = "s3-SECRET-0123456789"
 CLUSTER = "spark://127.0.0.1:7077"
@@ -126,6 +127,15 @@ def test_shell_has_the_key_in_its_environment_alone(machine: Path, language: Lan
     assert SECRET not in " ".join(started.command)
     assert [file for file in (machine / "home").rglob("*") if file.is_file() and SECRET in file.read_text()] == []
     assert started.command[-1] == "-x"
+
+
+@pytest.mark.parametrize("language", list(Language))
+def test_shells_on_two_lakes_leave_each_other_their_tables(machine: Path, language: Language) -> None:
+    for table in ("candles", "market_cap", "candles"):
+        shell(language, {table: f"CREATE TABLE {table}"}, [], SparkSettings.load(), LakeSettings.load())
+    scripts = [file.read_text() for file in (machine / "home" / "spark" / "shell").iterdir()]
+    assert sorted(re.findall(r"CREATE TABLE (\w+)", "".join(scripts))) == ["candles", "market_cap"]
+    assert len(scripts) == 2
 
 
 def test_settings_without_a_spark_or_its_jars_are_refused(machine: Path) -> None:

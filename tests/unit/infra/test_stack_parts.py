@@ -1,8 +1,10 @@
 """Parts of the embedded stack that need no server."""
 
 import os
+import signal
 import socket
 import stat
+import subprocess
 import tempfile
 from pathlib import Path
 
@@ -16,6 +18,7 @@ from contracts.topics import Topic
 from infra.kafka.topics import find_drift, read_topics
 from infra.object_store import job_policy
 from infra.stack import class_archive
+from infra.stack.crash import send_to_those_alive
 from infra.stack.layout import LONGEST_SOCKET_PATH, Layout, read_env, write_private
 from infra.stack.ports import choose_ports
 from infra.stack.supervisor import Program, last_line, write_conf
@@ -123,6 +126,15 @@ def test_last_words_of_a_log_are_its_last_error_else_its_last_line(tmp_path: Pat
 
 def test_a_log_that_was_never_written_says_so(tmp_path: Path) -> None:
     assert last_line(tmp_path / "log") == "it logged nothing"
+
+
+def test_a_signal_passes_over_a_process_that_has_ended_and_reaches_those_after_it() -> None:
+    with subprocess.Popen(["sleep", "60"]) as ended, subprocess.Popen(["sleep", "60"]) as alive:
+        processes = [psutil.Process(ended.pid), psutil.Process(alive.pid)]
+        ended.kill()
+        ended.wait()
+        send_to_those_alive(processes, signal.SIGKILL)
+        assert alive.wait(timeout=10) == -signal.SIGKILL
 
 
 def test_drift_names_partitions_and_settings_that_differ_or_are_not_set() -> None:

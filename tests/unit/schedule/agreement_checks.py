@@ -5,9 +5,12 @@ import re
 from collections.abc import Iterator
 
 from contracts.settings import IngestSettings
+from infra import jars
 from infra.children import GRACE_SECONDS
+from infra.spark.settings import SparkSettings
 from tests.unit.schedule import crontab_lines, units
 from tests.unit.schedule.commands import settings, variables
+from tests.unit.schedule.cron_checks import VENV
 from tests.unit.schedule.systemd_checks import GENERATE, PROCESS, TIMER, environment
 from tests.unit.schedule.written import VERSION, Files, containers_of, image_env, objects, pod_of, pods
 
@@ -107,14 +110,24 @@ def _paths(texts: Files) -> Iterator[str]:
         for path in (PROCESS, GENERATE):
             where[path] = environment(units.parse(texts[path])).get(name)
         said = set(re.findall(rf"{name}=(\S+)", texts["README.md"]))
-        where["README.md"] = said.pop() if len(said) == 1 else said
+        where["README.md"] = said.pop().rstrip("`),") if len(said) == 1 else said
         yield from _same(name, where)
     if tab.get("COINLAKE_HOME") != image_env(texts, "COINLAKE_HOME"):
         yield "COINLAKE_HOME is another folder in the image"
     credentials = units.parse(texts[PROCESS])["Service"]["EnvironmentFile"][0]
+    folder = credentials.rpartition("/")[0]
+    if f"sudo install -d -m 0700 {folder}\n" not in texts["README.md"]:
+        yield f"README.md: does not make {folder}"
     for path in (f"{tab.get('COINLAKE_HOME')}/.env", credentials):
         if f"`{path}`" not in texts["README.md"]:
             yield f"README.md: does not say that keys go to {path}"
+    venv = VENV.removesuffix("/bin")
+    named = {*re.findall(r"/opt/coinlake/\w+", texts["README.md"]), *re.findall(r"-m venv (\S+)", texts["README.md"])}
+    if named != {venv}:
+        yield f"README.md: expected coinlake in {venv}, found {sorted(named)}"
+    for fetch in re.findall(r"from infra\.jars import (\w+)", texts["README.md"]):
+        if not hasattr(jars, fetch):
+            yield f"README.md: infra.jars has no {fetch}"
     ports = {environment(units.parse(texts[GENERATE])).get("COINLAKE_HEALTH_PORT")}
     ports |= set(re.findall(r"http://127\.0\.0\.1:(\d+)/healthz", texts["README.md"]))
     (deployment,) = objects(texts, "Deployment")
@@ -127,7 +140,8 @@ def _paths(texts: Files) -> Iterator[str]:
 def _memory(texts: Files) -> Iterator[str]:
     for document in objects(texts, "CronJob"):
         (container,) = (pod_of(document) or {})["containers"]
-        (heap,) = (one["value"] for one in container["env"] if one["name"] == "COINLAKE_SPARK_DRIVER_MEMORY")
+        given = {one["name"]: one.get("value") for one in container["env"]}
+        heap = given.get("COINLAKE_SPARK_DRIVER_MEMORY", SparkSettings.model_fields["spark_driver_memory"].default)
         limit = container["resources"]["limits"]["memory"]
         if _mebibytes(limit) < DRIVER_PROCESS_SHARE * _mebibytes(heap):
             yield f"a driver with {heap} of heap does not fit into {limit}"

@@ -37,7 +37,7 @@ def parse(text: str) -> Crontab:
     for line in text.splitlines():
         if not line.strip() or line.startswith("#"):
             continue
-        if match := re.fullmatch(r"([A-Z_]+)=(.*)", line):
+        if match := re.fullmatch(r"([A-Z_][A-Z0-9_]*)=(.*)", line):
             env[match[1]] = match[2]
             continue
         *times, command = line.split(maxsplit=5)

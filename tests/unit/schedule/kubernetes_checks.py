@@ -1,12 +1,14 @@
 """What must be true of the Kubernetes objects."""
 
 import json
+import re
 from collections.abc import Iterator
 from functools import cache
 
 import kubernetes_validate
 import yaml
 
+from infra.spark.settings import SparkSettings
 from tests.unit.schedule.commands import refused, settings
 from tests.unit.schedule.restricted import further, violations
 from tests.unit.schedule.written import (
@@ -143,19 +145,12 @@ def _secrets(texts: Files) -> Iterator[str]:
                 reference = given[name].get("valueFrom", {}).get("secretKeyRef", {})
                 if reference != {"name": "coinlake", "key": name}:
                     yield f"{path}: {name} is not taken from the secret coinlake"
-    created = f"create secret generic coinlake --namespace coinlake {' '.join(_literals())}"
+    created = "create secret generic coinlake --namespace coinlake --from-env-file=coinlake.env"
     if created not in texts["README.md"]:
         yield f"README.md: expected {created}"
-
-
-def _literals() -> list[str]:
-    sources = {
-        "COINLAKE_S3_ACCESS_KEY": "$S3_KEY",
-        "COINLAKE_S3_SECRET_KEY": "$S3_SECRET",
-        "COINLAKE_COINMARKETCAP_API_KEY": "$CMC_KEY",
-    }
-    assert set(sources) == set().union(*NEEDS.values())
-    return [f'--from-literal={name}="{value}"' for name, value in sources.items()]
+    named = set(re.findall(r"`(COINLAKE_\w+)=`", texts["README.md"]))
+    if named != set().union(*NEEDS.values()):
+        yield f"README.md: expected a line of coinlake.env for each secret, found {sorted(named)}"
 
 
 def _cron_jobs(texts: Files) -> Iterator[str]:
@@ -172,6 +167,11 @@ def _cron_jobs(texts: Files) -> Iterator[str]:
         pod = pod_of(document)
         if pod is not None and pod["restartPolicy"] != "Never":
             yield "cronjob: the pod restarts by itself"
+        for container in containers_of(pod or {"containers": []}):
+            given = {entry["name"]: entry.get("value", "") for entry in container["env"]}
+            master = given.get("COINLAKE_SPARK_MASTER", SparkSettings.model_fields["spark_master"].default)
+            if container.get("args") == ["process"] and not re.fullmatch(r"local\[\d+\]", master):
+                yield f"cronjob: {master} is not bounded to some cores of the node"
 
 
 def _generator(texts: Files) -> Iterator[str]:
@@ -193,11 +193,12 @@ def _generator(texts: Files) -> Iterator[str]:
 def _probe(container: Document, name: str, path: str) -> Iterator[str]:
     probe = container.get(name, {})
     command = probe.get("exec", {}).get("command", [])
-    if command[:2] != ["/opt/coinlake/venv/bin/python", "-c"] or not command[-1].endswith(f'"/{path}", timeout=4)'):
+    script = command[-1] if command else ""
+    if command[:2] != ["/opt/coinlake/venv/bin/python", "-c"] or not script.endswith(f'"/{path}", timeout=4)'):
         yield f"does not ask /{path} from inside the pod"
     asked = 'environ["COINLAKE_HEALTH_PORT"]'
     given = {entry["name"]: entry.get("value") for entry in container["env"]}
-    if asked not in command[-1] or not str(given.get("COINLAKE_HEALTH_PORT", "0")).strip("0"):
+    if asked not in script or not str(given.get("COINLAKE_HEALTH_PORT", "0")).strip("0"):
         yield "does not ask at the port that the generator is given"
     if probe.get("timeoutSeconds", 1) <= 4:
         yield "is ended before its own timeout of 4 s"

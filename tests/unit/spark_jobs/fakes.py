@@ -4,6 +4,7 @@ import datetime as dt
 from collections.abc import Callable
 from pathlib import Path
 
+from contracts.tables import Table
 from spark_jobs.edges.store import FolderStore
 
 NOON = dt.datetime(2024, 3, 19, 12, tzinfo=dt.UTC)
@@ -34,3 +35,17 @@ class RacedStore(FolderStore):
         if act is not None:
             act()
         return super().put_if(key, body, tag)
+
+
+class UnreadLake:
+    """A lake that must not be asked for a table."""
+
+    def delta(self, table: Table) -> None:
+        raise AssertionError(f"expected table {table.name} not to be read")
+
+
+class EmptyLake:
+    """A lake without tables."""
+
+    def delta(self, table: Table) -> None:
+        return None
