@@ -44,8 +44,8 @@ def run_parts(
     began = clock()
     errors: dict[str, StackError] = {}
     with ThreadPoolExecutor(len(parts)) as pool:
-        running: dict[Future[object], Part] = {pool.submit(part.work): part for part in parts}
         try:
+            running: dict[Future[object], Part] = {pool.submit(part.work): part for part in parts}
             while running:
                 done, _ = wait(running, timeout=every, return_when=FIRST_COMPLETED)
                 elapsed = clock() - began

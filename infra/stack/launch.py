@@ -154,17 +154,17 @@ def _launch(layout: Layout, plan: _Plan, say: Say) -> StackInfo:
             log.replace(log.with_name(log.name + ".1"))
     write_conf(layout, parts)
     start(layout)
-    _side_by_side(layout, works)
+    run_side_by_side(layout, works)
     write_info(info)
     return info
 
 
-def _side_by_side(layout: Layout, works: list[Callable[[threading.Event], None]]) -> None:
+def run_side_by_side(layout: Layout, works: list[Callable[[threading.Event], None]]) -> None:
     """Run all; when one fails or Ctrl-C comes, give up the others and raise the first error."""
     cancelled = threading.Event()
     with ThreadPoolExecutor(len(works)) as pool:
-        futures = [pool.submit(work, cancelled) for work in works]
         try:
+            futures = [pool.submit(work, cancelled) for work in works]
             done, _ = wait(futures, return_when=FIRST_EXCEPTION)
             for future in done:
                 future.result()
