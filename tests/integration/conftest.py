@@ -2,6 +2,7 @@
 
 import json
 import os
+import signal
 import sys
 import time
 import urllib.request
@@ -47,6 +48,12 @@ def client_of(stack: StackInfo, *, access_key: str | None = None, secret_key: st
         aws_access_key_id=access_key or stack.s3_access_key.get_secret_value(),
         aws_secret_access_key=secret_key or stack.s3_secret_key.get_secret_value(),
     )
+
+
+@pytest.fixture(scope="session", autouse=True)
+def ctrl_c_is_heard() -> None:
+    """Take Ctrl-C, and let our children take it, also where a shell has started us in the background without it."""
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 @contextmanager
