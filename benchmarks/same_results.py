@@ -16,7 +16,7 @@ from pyarrow import fs
 from contracts.errors import NoDataError
 from contracts.settings import LakeSettings
 from contracts.tables import CANDLES, MARKET_CAP
-from serve.published import open_dataset
+from serve.published import file_system_of, open_dataset
 
 VENUES = ("coin_market_cap", "wallex", "base_tmn")
 _PLACES = {"base_tmn": 6}
@@ -99,7 +99,7 @@ def _plain_rows(lake: LakeSettings, name: str, columns: list[str]) -> pa.Table:
     Raises:
         NoDataError: it wrote no file; a window closes only when newer rows than it and the lateness have come.
     """
-    files, root = _file_system(lake)
+    files, root = file_system_of(lake)
     found = files.get_file_info(fs.FileSelector(f"{root}/{name}", allow_not_found=True, recursive=True))
     paths = [info.path for info in found if info.path.endswith(".parquet")]
     if not paths:
@@ -115,16 +115,3 @@ def in_utc(rows: pa.Table, name: str) -> pa.Table:
     """Give a time column the type that our tables have: by default Spark writes INT96, UTC without saying so."""
     column = rows[name].cast(pa.timestamp("us"))
     return rows.set_column(rows.schema.get_field_index(name), name, pc.assume_timezone(column, "UTC"))
-
-
-def _file_system(lake: LakeSettings) -> tuple[fs.FileSystem, str]:
-    if lake.lake.startswith("file://"):
-        return fs.LocalFileSystem(), lake.lake.removeprefix("file://")
-    files = fs.S3FileSystem(
-        access_key=lake.s3_access_key.get_secret_value(),
-        secret_key=lake.s3_secret_key.get_secret_value(),
-        endpoint_override=lake.s3_endpoint.partition("://")[2],
-        scheme=lake.s3_endpoint.partition("://")[0],
-        region=lake.s3_region,
-    )
-    return files, lake.lake.removeprefix("s3a://")

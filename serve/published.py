@@ -96,8 +96,14 @@ def _distance(asked: str, name: str) -> int:
 
 def _opened(lake: LakeSettings, table: Table) -> tuple[fs.FileSystem, str]:
     """Return the file system of the lake and the path of a published table in it."""
+    files, root = file_system_of(lake)
+    return files, f"{root}/{table.published_path}"
+
+
+def file_system_of(lake: LakeSettings) -> tuple[fs.FileSystem, str]:
+    """Return the file system that a lake lies in, and its path there."""
     if lake.lake.startswith("file://"):
-        return fs.LocalFileSystem(), f"{lake.lake.removeprefix('file://')}/{table.published_path}"
+        return fs.LocalFileSystem(), lake.lake.removeprefix("file://")
     secure = lake.s3_endpoint.startswith("https://")
     files = fs.S3FileSystem(
         access_key=lake.s3_access_key.get_secret_value(),
@@ -109,7 +115,7 @@ def _opened(lake: LakeSettings, table: Table) -> tuple[fs.FileSystem, str]:
         request_timeout=20,
         retry_strategy=fs.AwsStandardS3RetryStrategy(max_attempts=2),
     )
-    return files, f"{lake.lake.removeprefix('s3a://')}/{table.published_path}"
+    return files, lake.lake.removeprefix("s3a://")
 
 
 def _coin_folders(files: fs.FileSystem, root: str, table: Table) -> dict[str, str]:

@@ -25,12 +25,12 @@ def lease(
     from contracts.settings import LakeSettings
     from contracts.tables import TABLES
     from infra.terminal import say, table
-    from spark_jobs.edges.lease import Holder
+    from spark_jobs.edges.lease import Holder, lease_key
     from spark_jobs.edges.store import open_store
 
     settings = LakeSettings.load()
     store, now = open_store(settings, settings.state), dt.datetime.now(dt.UTC)
-    stored = {each.name: store.get(f"leases/{each.name}.json") for each in TABLES}
+    stored = {each.name: store.get(lease_key(each)) for each in TABLES}
     holders = {name: msgspec.json.decode(found.body, type=Holder) for name, found in stored.items() if found}
     live = {name: holder for name, holder in holders.items() if holder.until > now}
     if live:

@@ -5,10 +5,10 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from contracts.settings import LakeSettings
-from contracts.tables import Table
 from infra.crashtest.plan import LoseCheckpoint, LoseCommit, Loss
 from infra.crashtest.sight import Place, place_of
 from infra.stack import StackInfo
+from spark_jobs.edges.checkpoints import Checkpoint
 from spark_jobs.edges.store import ObjectStore, open_store
 
 
@@ -53,17 +53,12 @@ def lake_of(stack: StackInfo, name: str) -> LakeUnderTest:
 
 
 def _lost(state: ObjectStore, loss: Loss) -> Iterator[str]:
+    folder = Checkpoint(state, loss.table).path
     if isinstance(loss, LoseCheckpoint):
-        yield from state.keys(f"{_checkpoint(loss.table)}/")
+        yield from state.keys(f"{folder}/")
     elif isinstance(loss, LoseCommit):
         numbered = {
-            int(name): key
-            for key in state.keys(f"{_checkpoint(loss.table)}/commits/")
-            if (name := key.rpartition("/")[2]).isdigit()
+            int(name): key for key in state.keys(f"{folder}/commits/") if (name := key.rpartition("/")[2]).isdigit()
         }
         if numbered:
             yield numbered[max(numbered)]
-
-
-def _checkpoint(table: Table) -> str:
-    return f"checkpoints/{table.name}"

@@ -25,10 +25,12 @@ def backlog(kafka: KafkaSettings, lake: LakeSettings) -> int:
     try:
         state = open_store(lake, lake.state)
         ends = _ends(kafka)
-        return sum(
-            end - (Checkpoint(state, landing.table).committed_offsets(landing.stream.topic) or {}).get(partition, 0)
+        landed = {
+            landing.stream.topic: Checkpoint(state, landing.table).committed_offsets(landing.stream.topic) or {}
             for landing in LANDINGS
-            for partition, end in ends.get(landing.stream.topic, {}).items()
+        }
+        return sum(
+            end - landed[topic].get(partition, 0) for topic, parts in ends.items() for partition, end in parts.items()
         )
     except (KafkaException, StoreError):
         return 0

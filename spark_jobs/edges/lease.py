@@ -59,7 +59,7 @@ class Lease:
         pid: int | None = None,
     ) -> None:
         self._store = store
-        self._keys = {f"leases/{table.name}.json": table for table in tables}
+        self._keys = {lease_key(table): table for table in tables}
         self._now = now
         self._pid = os.getpid() if pid is None else pid
         self._tags: dict[str, str] = {}
@@ -134,6 +134,11 @@ class Lease:
             for key, tag in self._tags.items():
                 self._store.put_if(key, body, tag)
         self._tags = {}
+
+
+def lease_key(table: Table) -> str:
+    """Return where the lease of a table lies in the store of state."""
+    return f"leases/{table.name}.json"
 
 
 def machine() -> str:
