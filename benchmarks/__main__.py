@@ -10,11 +10,12 @@ from typing import Annotated
 import msgspec
 import typer
 
+from benchmarks.archives.measured import TRADES, measure_archives
 from benchmarks.ingest import measure_ingest
 from benchmarks.lakehouse import MASTER, measure_sizes
 from benchmarks.machine import this_machine
 from benchmarks.plans import DEFAULT_PLANS, PLANS
-from benchmarks.report import Results, growth_of, keep, problems_of, show
+from benchmarks.report import Results, archive_problems, growth_of, keep, problems_of, show
 from contracts.errors import CoinlakeError
 from contracts.settings import JobSettings, home
 from infra.cli import TERMINATED
@@ -25,10 +26,11 @@ SIZES = (20_000, 200_000, 2_000_000)
 
 
 class Part(StrEnum):
-    """The two things that are measured."""
+    """What is measured."""
 
     INGEST = "ingest"
     LAKEHOUSE = "lakehouse"
+    ARCHIVES = "archives"
 
 
 def bench(
@@ -36,9 +38,10 @@ def bench(
     out: Annotated[Path | None, typer.Option(help="the folder for results; default: bench in .coinlake")] = None,
     limit: Annotated[float, typer.Option(min=1, help="seconds after which a run counts as not finished")] = 300,
     only: Annotated[Part | None, typer.Option(help="measure this alone")] = None,
+    trades: Annotated[int, typer.Option(min=10, help="how many aggregate trades the archives hold")] = TRADES,
     plans: Annotated[str, typer.Option(help=f"which to run, of {', '.join(PLANS)}")] = DEFAULT_PLANS,
 ) -> None:
-    """Measure ingest, and both plans from Kafka to published tables at every size."""
+    """Measure ingest, the plans from Kafka to published tables at every size, and archives to candles."""
     chosen = plans.split(",")
     if unknown := [name for name in chosen if name not in PLANS]:
         raise typer.BadParameter(f"expected plans of {', '.join(PLANS)}, found {', '.join(unknown)}")
@@ -52,17 +55,21 @@ def bench(
         limit_seconds=limit,
         settings=JobSettings.load().model_dump(),
     )
-    if only is not Part.LAKEHOUSE:
+    if only in (None, Part.INGEST):
         say("ingest: payload to acknowledged")
         results = keep(msgspec.structs.replace(results, ingest=measure_ingest(folder)), folder)
-    if only is not Part.INGEST:
+    if only in (None, Part.LAKEHOUSE):
         say("lakehouse: Kafka to published tables")
         for size in measure_sizes(rows or SIZES, [PLANS[name] for name in chosen], limit, folder):
             sizes = [*results.sizes, size]
             results = keep(msgspec.structs.replace(results, sizes=sizes, growth=growth_of(sizes)), folder)
+    if only in (None, Part.ARCHIVES):
+        say("archives: files to published candles")
+        for archived in measure_archives(trades, limit, folder):
+            results = keep(msgspec.structs.replace(results, archives=[*results.archives, archived]), folder)
     show(results)
     say(f"everything is in {folder}")
-    if problems := problems_of(results.sizes):
+    if problems := [*problems_of(results.sizes), *archive_problems(results.archives)]:
         for problem in problems:
             print(f"bench: {problem}", file=sys.stderr)
         raise typer.Exit(1)

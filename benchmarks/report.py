@@ -8,6 +8,7 @@ import msgspec
 from rich.console import Console
 from rich.table import Table
 
+from benchmarks.archives.measured import Archived
 from benchmarks.chart import draw
 from benchmarks.ingest import Ingested
 from benchmarks.lakehouse import Size
@@ -32,6 +33,7 @@ class Results(msgspec.Struct, frozen=True, kw_only=True):
     settings: Mapping[str, object]
     ingest: Sequence[Ingested] = ()
     sizes: Sequence[Size] = ()
+    archives: Sequence[Archived] = ()
     growth: Mapping[str, float] = {}
 
 
@@ -50,6 +52,24 @@ def growth_of(sizes: Sequence[Size]) -> dict[str, float]:
         if len(ordered) > 1:
             growth[plan] = ordered[0].rows_per_second / ordered[-1].rows_per_second
     return growth
+
+
+def archive_problems(archives: Sequence[Archived]) -> list[str]:
+    """List what makes the measurement on archives worthless: ours did not finish, or its candles are not the same."""
+    return [
+        *(
+            f"{archived.what}: ours {run.ending} after {run.seconds:.0f} s {run.last_words}".rstrip()
+            for archived in archives
+            for run in archived.runs
+            if run.plan == OURS.name and run.ending is not Ending.FINISHED
+        ),
+        *(
+            f"{one.what}: the candles of ours and {one.plan} are not the same"
+            for archived in archives
+            for one in archived.agreements
+            if not one.holds
+        ),
+    ]
 
 
 def problems_of(sizes: Sequence[Size]) -> list[str]:
@@ -124,6 +144,9 @@ def show(results: Results) -> None:
         header, rows = stage_rows(results.sizes)
         if rows:
             _print(console, header, rows, names=1)
+    if results.archives:
+        runs = [run for archived in results.archives for run in archived.runs]
+        _print(console, RUN_HEADER, [run_row(run) for run in runs], names=2)
     for size in results.sizes:
         for reason in size.not_compared:
             console.print(f"{size.rows:,} rows, not compared: {reason}")

@@ -63,6 +63,60 @@ class MarketTicker(Record, frozen=True, kw_only=True):
     quote_volume_24h: Money | None = None
 
 
+class PriceTicker(Record, frozen=True, kw_only=True):
+    """One Binance symbol of one poll of the latest prices; `event_time` is the response's `Date` header."""
+
+    symbol: str
+    base: str
+    quote: str
+    price: Price
+
+
+class Kline(Record, frozen=True, kw_only=True):
+    """One state of one exchange candle (Binance calls it a kline) of `interval` from `open_time`.
+
+    A pushed kline has the venue's push time as event time and is not `closed` until its last push; one read over REST
+    or from an archive is closed and has its close time as event time. `close_time` is exclusive. Quantities are in
+    `base`, quote volumes in `quote`; `taker_volume` is the part of `volume` that was bought by takers. What a file of
+    few columns does not say is null.
+    """
+
+    symbol: str
+    base: str
+    quote: str
+    interval: str
+    open_time: dt.datetime
+    close_time: dt.datetime
+    open: Price
+    high: Price
+    low: Price
+    close: Price
+    volume: Price
+    closed: bool
+    quote_volume: Money | None = None
+    trades: int | None = None
+    taker_volume: Price | None = None
+    taker_quote_volume: Money | None = None
+
+
+class AggTrade(Record, frozen=True, kw_only=True):
+    """Trades of one taker order at one price, as Binance aggregates them; `event_time` is the trade's time.
+
+    Ids of one symbol run without a hole: a jump of `agg_trade_id` is a loss. The number of trades in it is
+    last_trade_id - first_trade_id + 1. Its notional is price x quantity.
+    """
+
+    symbol: str
+    base: str
+    quote: str
+    agg_trade_id: int
+    price: Price
+    quantity: Price
+    first_trade_id: int
+    last_trade_id: int
+    buyer_is_maker: bool
+
+
 class Gap(Record, frozen=True, kw_only=True):
     """A hole in a stream, on the venue's clock: nothing was received in (`from_time`, `to_time`).
 

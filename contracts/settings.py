@@ -9,8 +9,8 @@ import os
 from pathlib import Path
 from typing import Annotated, Literal, Self, TypeVar
 
-from pydantic import AfterValidator, Field, SecretStr, ValidationError
-from pydantic_settings import BaseSettings, SettingsConfigDict
+from pydantic import AfterValidator, BeforeValidator, Field, SecretStr, ValidationError
+from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 from contracts.errors import SettingsError
 
@@ -41,6 +41,31 @@ def _divides_a_day(minutes: int) -> int:
     return minutes
 
 
+def _listed(text: object) -> object:
+    """Split a comma-separated list; what is no text is left to the next validator."""
+    return tuple(word.strip() for word in text.split(",") if word.strip()) if isinstance(text, str) else text
+
+
+def _known_intervals(names: tuple[str, ...]) -> tuple[str, ...]:
+    for name in names:
+        if name not in KLINE_INTERVALS:
+            raise ValueError(f"expected intervals of {', '.join(KLINE_INTERVALS)}")
+    return names
+
+
+KLINE_INTERVALS = ("1m", "3m", "5m", "15m", "30m", "1h", "2h", "4h", "6h", "8h", "12h", "1d")
+"""The venue's kline intervals of a fixed length of at least a minute. There is no 10m: coinlake builds it."""
+
+Symbols = Annotated[
+    tuple[Annotated[str, Field(pattern=r"^[A-Z0-9]{2,20}$")], ...],
+    NoDecode,
+    BeforeValidator(_listed),
+    Field(min_length=1, max_length=500),
+]
+Intervals = Annotated[
+    tuple[str, ...], NoDecode, BeforeValidator(_listed), Field(min_length=1), AfterValidator(_known_intervals)
+]
+WebSocketUrl = Annotated[str, Field(pattern=r"^wss?://[^/]+"), AfterValidator(_no_trailing_slash)]
 Url = Annotated[str, Field(pattern=r"^https?://[^/]+"), AfterValidator(_no_trailing_slash)]
 StoreUri = Annotated[str, AfterValidator(_known_store), AfterValidator(_no_trailing_slash)]
 Seconds = Annotated[float, Field(gt=0)]
@@ -123,6 +148,20 @@ class IngestSettings(SettingsGroup):
     coinmarketcap_coins: Annotated[int, Field(ge=1, le=5000)] = 100
     coinmarketcap_credits_per_month: Annotated[int, Field(ge=1)] = 15_000
     wallex_url: Url = "https://api.wallex.ir"
+    binance_url: Url = "https://api.binance.com"
+    binance_stream_url: WebSocketUrl = "wss://stream.binance.com:9443"
+    binance_symbols: Symbols = (
+        *("BTCUSDT", "ETHUSDT", "BNBUSDT", "SOLUSDT", "XRPUSDT", "DOGEUSDT", "ADAUSDT", "AVAXUSDT", "DOTUSDT"),
+        *("TRXUSDT", "LINKUSDT", "LTCUSDT", "BCHUSDT", "UNIUSDT", "ATOMUSDT", "XLMUSDT", "FILUSDT", "NEARUSDT"),
+    )
+    """Symbols of interest, separated by commas."""
+    binance_kline_intervals: Intervals = ("1m",)
+    binance_weight_per_minute: Annotated[int, Field(ge=100, le=6000)] = 3000
+    """How much of the venue's 6,000 request weight a minute coinlake spends at most."""
+    binance_silence_seconds: Seconds = 60
+    """A connection on which nothing arrives for so long is given up for a new one."""
+    binance_refill_hours: Annotated[float, Field(ge=0)] = 24
+    """How far back a hole is filled over REST; what is older is left to `coinlake backfill`, and on record."""
     poll_seconds: Seconds = 60
     request_timeout_seconds: Seconds = 10
     drain_seconds: Seconds = 10

@@ -2,7 +2,17 @@
 
 import msgspec
 
-from contracts.records import CoinQuote, Gap, MarketTicker, Record, Rejected, wire_text
+from contracts.records import (
+    AggTrade,
+    CoinQuote,
+    Gap,
+    Kline,
+    MarketTicker,
+    PriceTicker,
+    Record,
+    Rejected,
+    wire_text,
+)
 
 
 class Stream(msgspec.Struct, frozen=True, kw_only=True):
@@ -34,6 +44,27 @@ WALLEX = Stream(
     identity=("symbol", "event_time"),
     symbol="symbol",
 )
+BINANCE_TICKER = Stream(
+    topic="binance_ticker",
+    record=PriceTicker,
+    key=("symbol", "event_time"),
+    identity=("symbol", "event_time"),
+    symbol="symbol",
+)
+CRYPTO_KLINE_DATA = Stream(
+    topic="crypto_kline_data",
+    record=Kline,
+    key=("symbol", "interval", "open_time"),
+    identity=("symbol", "interval", "open_time", "event_time", "closed"),
+    symbol="symbol",
+)
+BINANCE_AGG_TRADES = Stream(
+    topic="binance_agg_trades",
+    record=AggTrade,
+    key=("symbol",),
+    identity=("symbol", "agg_trade_id"),
+    symbol="symbol",
+)
 INGEST_GAPS = Stream(
     topic="ingest_gaps",
     record=Gap,
@@ -49,7 +80,15 @@ INGEST_REJECTED = Stream(
     symbol="venue",
 )
 
-STREAMS: tuple[Stream, ...] = (COIN_MARKET_CAP, WALLEX, INGEST_GAPS, INGEST_REJECTED)
+STREAMS: tuple[Stream, ...] = (
+    COIN_MARKET_CAP,
+    WALLEX,
+    BINANCE_TICKER,
+    CRYPTO_KLINE_DATA,
+    BINANCE_AGG_TRADES,
+    INGEST_GAPS,
+    INGEST_REJECTED,
+)
 
 
 def key_of(stream: Stream, record: Record) -> bytes:

@@ -20,9 +20,17 @@ from pyspark.sql.types import (
     TimestampType,
 )
 
-from contracts.records import fields_of
+from contracts.records import AggTrade, Kline, Record, fields_of
 from contracts.spark_schema import MONEY, PRICE, struct_type
-from contracts.streams import COIN_MARKET_CAP, INGEST_GAPS, WALLEX, Stream
+from contracts.streams import (
+    BINANCE_AGG_TRADES,
+    BINANCE_TICKER,
+    COIN_MARKET_CAP,
+    CRYPTO_KLINE_DATA,
+    INGEST_GAPS,
+    WALLEX,
+    Stream,
+)
 
 
 class Layer(StrEnum):
@@ -101,12 +109,47 @@ def _landing(stream: Stream) -> Landing:
 
 LAND_COIN_MARKET_CAP = _landing(COIN_MARKET_CAP)
 LAND_WALLEX = _landing(WALLEX)
+LAND_BINANCE_TICKER = _landing(BINANCE_TICKER)
+LAND_CRYPTO_KLINE_DATA = _landing(CRYPTO_KLINE_DATA)
+LAND_BINANCE_AGG_TRADES = _landing(BINANCE_AGG_TRADES)
 LAND_INGEST_GAPS = _landing(INGEST_GAPS)
-LANDINGS: tuple[Landing, ...] = (LAND_COIN_MARKET_CAP, LAND_WALLEX, LAND_INGEST_GAPS)
+LANDINGS: tuple[Landing, ...] = (
+    LAND_COIN_MARKET_CAP,
+    LAND_WALLEX,
+    LAND_BINANCE_TICKER,
+    LAND_CRYPTO_KLINE_DATA,
+    LAND_BINANCE_AGG_TRADES,
+    LAND_INGEST_GAPS,
+)
 
 BRONZE_COIN_MARKET_CAP = LAND_COIN_MARKET_CAP.table
 BRONZE_WALLEX = LAND_WALLEX.table
+BRONZE_BINANCE_TICKER = LAND_BINANCE_TICKER.table
+BRONZE_CRYPTO_KLINE_DATA = LAND_CRYPTO_KLINE_DATA.table
+BRONZE_BINANCE_AGG_TRADES = LAND_BINANCE_AGG_TRADES.table
 BRONZE_INGEST_GAPS = LAND_INGEST_GAPS.table
+
+FILE_COLUMNS = (
+    _column("file_sha256", StringType(), nullable=False),
+    _column("file_name", StringType(), nullable=False),
+    _column("file_row", LongType(), nullable=False),
+)
+"""Where an imported row comes from: the file as it was given, and the row in it, the first being 0."""
+
+
+def _imported(name: str, record: type[Record]) -> Table:
+    return Table(
+        name=name,
+        layer=Layer.BRONZE,
+        schema=StructType([*struct_type(record).fields, *FILE_COLUMNS, DATE]),
+        identity=("file_sha256", "file_row"),
+        event_columns=tuple(field.name for field in fields_of(record) if field.name not in RECEIPT_COLUMNS),
+    )
+
+
+IMPORTED_KLINES = _imported("imported_klines", Kline)
+IMPORTED_AGG_TRADES = _imported("imported_agg_trades", AggTrade)
+"""Rows of archive files and of REST pages that `coinlake backfill` took in."""
 
 REJECTED = Table(
     name="rejected",
@@ -146,6 +189,10 @@ MARKET_SNAPSHOTS = Table(
             _column("base_tmn", PRICE),
             _column("price_tmn", PRICE),
             _column("premium", PRICE),
+            _column("binance_time", TimestampType()),
+            _column("binance_price", PRICE),
+            _column("premium_binance", PRICE),
+            _column("implied_usdt_tmn", PRICE),
             _column("quote_offset", LongType(), nullable=False),
             _column("ticker_offset", LongType(), nullable=False),
             DATE,
@@ -154,10 +201,55 @@ MARKET_SNAPSHOTS = Table(
     identity=("coin", "event_time", "market"),
     event_columns=(
         *("coin", "event_time", "market", "market_quote", "ticker_time", "cmc_id", "price_usd", "market_cap"),
-        *("price", "usdt_tmn", "base_tmn", "price_tmn", "premium", "date"),
+        *("price", "usdt_tmn", "base_tmn", "price_tmn", "premium"),
+        *("binance_time", "binance_price", "premium_binance", "implied_usdt_tmn", "date"),
     ),
     published_by=("coin", "date"),
 )
+
+_KLINE_COLUMNS = (
+    *("venue", "symbol", "base", "quote", "interval", "open_time", "close_time", "open", "high", "low", "close"),
+    *("volume", "quote_volume", "trades", "taker_volume", "taker_quote_volume", "closed"),
+)
+KLINES = Table(
+    name="klines",
+    layer=Layer.SILVER,
+    schema=StructType(
+        [
+            *(struct_type(Kline)[name] for name in _KLINE_COLUMNS),
+            _column("event_time", TimestampType(), nullable=False),
+            _column("imported", BooleanType(), nullable=False),
+            DATE,
+        ]
+    ),
+    identity=("venue", "symbol", "interval", "open_time"),
+    event_columns=(*_KLINE_COLUMNS, "date"),
+)
+"""One row per kline, of all that was pushed or imported: closed first, then the newest event time. `date` is the UTC
+date of its open time."""
+
+GAPS = Table(
+    name="gaps",
+    layer=Layer.SILVER,
+    schema=StructType(
+        [
+            _column("venue", StringType(), nullable=False),
+            _column("stream", StringType(), nullable=False),
+            _column("symbol", StringType(), nullable=False),
+            _column("from_time", TimestampType(), nullable=False),
+            _column("to_time", TimestampType()),
+            _column("cause", StringType(), nullable=False),
+            _column("recoverable", BooleanType(), nullable=False),
+            _column("missed", LongType()),
+            _column("repaired_at", TimestampType()),
+            _column("ingest_time", TimestampType(), nullable=False),
+            DATE,
+        ]
+    ),
+    identity=("venue", "stream", "symbol", "from_time"),
+    event_columns=("venue", "stream", "symbol", "from_time", "to_time", "cause", "recoverable", "missed", "date"),
+)
+"""Holes as they stand now, one row each. `date` is the UTC date of `from_time`."""
 
 CANDLES = Table(
     name="candles",
@@ -220,7 +312,11 @@ MARKET_CAP = Table(
 TABLES: tuple[Table, ...] = (
     *(landing.table for landing in LANDINGS),
     REJECTED,
+    IMPORTED_KLINES,
+    IMPORTED_AGG_TRADES,
     MARKET_SNAPSHOTS,
+    KLINES,
+    GAPS,
     CANDLES,
     MARKET_CAP,
 )

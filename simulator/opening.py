@@ -7,7 +7,7 @@ import msgspec
 
 from simulator.config import SimulatorConfig
 from simulator.market import Market
-from simulator.recording import content_of, read_folder, shifted
+from simulator.recording import read_folder, shifted
 from simulator.venues import VENUES
 from simulator.wire import Venue
 
@@ -30,7 +30,7 @@ def open_venues(config: SimulatorConfig) -> Opened:
 
 def _generated(config: SimulatorConfig) -> Opened:
     market = Market(config.seed)
-    venues = {name: kind.open(kind.generate(market), config) for name, kind in VENUES.items()}
+    venues = {name: kind.generated(market, config) for name, kind in VENUES.items()}
     return Opened(venues, config.begin)
 
 
@@ -42,5 +42,5 @@ def _recorded(config: SimulatorConfig, folder: Path) -> Opened:
         kind = VENUES[name]
         by = start - played[0].at if config.common_start else dt.timedelta(0)
         moved = shifted(played, by, kind.shift_body) if by else played
-        venues[name] = kind.open(content_of(moved, kind.resources), config)
+        venues[name] = kind.recorded(moved, config)
     return Opened(venues, config.begin or start)

@@ -2,6 +2,7 @@
 
 import asyncio
 import datetime as dt
+import json
 import signal
 from collections.abc import Mapping
 from email.utils import parsedate_to_datetime
@@ -26,6 +27,7 @@ class RecordConfig(msgspec.Struct, frozen=True, kw_only=True):
     coinmarketcap_key: SecretStr = SecretStr("")
     coinmarketcap_api: str = "v3"
     coinmarketcap_coins: int = 100
+    binance_symbols: tuple[str, ...] = ("BTCUSDT", "ETHUSDT")
     every_seconds: float = 60
     duration_seconds: float = 3 * 3600
     timeout_seconds: float = 10
@@ -43,6 +45,9 @@ class RecordConfig(msgspec.Struct, frozen=True, kw_only=True):
                 {"limit": str(self.coinmarketcap_coins), "convert": "USD"},
             ),
             "wallex": RecordedRequest("GET", "/v1/markets"),
+            "binance": RecordedRequest(
+                "GET", "/api/v3/ticker/price", {"symbols": json.dumps(self.binance_symbols, separators=(",", ":"))}
+            ),
         }
         if venue not in requests:
             raise SettingsError(f"record: expected venues of {', '.join(requests)}, found {venue!r}")

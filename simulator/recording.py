@@ -40,12 +40,31 @@ class Exchange(msgspec.Struct, frozen=True):
     response: RecordedResponse
 
 
+class Pushed(msgspec.Struct, frozen=True):
+    """One line of a recording that is a frame of a WebSocket stream."""
+
+    at: dt.datetime
+    stream: str
+    frame: msgspec.Raw
+
+
+class _Line(msgspec.Struct, frozen=True):
+    at: dt.datetime
+    request: RecordedRequest | None = None
+    response: RecordedResponse | None = None
+    stream: str | None = None
+    frame: msgspec.Raw = msgspec.Raw()
+
+
 class Played(msgspec.Struct, frozen=True):
     """One recorded answer, ready to be served from `at` on."""
 
     at: dt.datetime
     request: RecordedRequest
     answer: Answer
+
+
+Recorded = Played | Pushed
 
 
 def raw_body(text: bytes) -> msgspec.Raw:
@@ -56,7 +75,7 @@ def raw_body(text: bytes) -> msgspec.Raw:
         return msgspec.Raw(msgspec.json.encode(text.decode("utf-8", errors="replace")))
 
 
-def write_recording(path: Path, exchanges: Iterable[Exchange]) -> int:
+def write_recording(path: Path, exchanges: Iterable[Exchange | Pushed]) -> int:
     """Write a compressed recording of one venue and return the number of its lines."""
     count = 0
     with gzip.open(path, "wb", compresslevel=3) as file:
@@ -66,7 +85,7 @@ def write_recording(path: Path, exchanges: Iterable[Exchange]) -> int:
     return count
 
 
-def read_folder(folder: Path, venues: Iterable[str]) -> dict[str, list[Played]]:
+def read_folder(folder: Path, venues: Iterable[str]) -> dict[str, list[Recorded]]:
     """Read a recording: the venues it holds, each with its answers in time order.
 
     Raises:
@@ -77,7 +96,7 @@ def read_folder(folder: Path, venues: Iterable[str]) -> dict[str, list[Played]]:
     expected = ", ".join(f"{venue}.jsonl[.gz]" for venue in known)
     if not folder.is_dir():
         raise NoDataError(f"recording: expected a folder with {expected}, found none at {folder}")
-    found: dict[str, list[Played]] = {}
+    found: dict[str, list[Recorded]] = {}
     for path in sorted(folder.iterdir()):
         if not path.name.endswith(SUFFIXES):
             continue
@@ -92,7 +111,7 @@ def read_folder(folder: Path, venues: Iterable[str]) -> dict[str, list[Played]]:
     return found
 
 
-def read_file(path: Path) -> list[Played]:
+def read_file(path: Path) -> list[Recorded]:
     """Read one venue's file; identical bodies are held once.
 
     Raises:
@@ -100,22 +119,30 @@ def read_file(path: Path) -> list[Played]:
         NoDataError: the file has no line.
     """
     bodies: dict[bytes, bytes] = {}
-    decoder = msgspec.json.Decoder(Exchange)
-    played: list[Played] = []
+    decoder = msgspec.json.Decoder(_Line)
+    played: list[Recorded] = []
     for number, line in enumerate(_lines(path), start=1):
         try:
-            exchange = decoder.decode(line)
+            found = decoder.decode(line)
         except msgspec.MsgspecError as error:
             raise SettingsError(
                 f"{path} line {number}: expected one exchange of wire traffic, found: {error}"
             ) from error
-        if exchange.at.tzinfo is None:
-            raise SettingsError(f"{path} line {number}: expected a time with a zone, found {exchange.at.isoformat()}")
-        if played and exchange.at < played[-1].at:
-            raise SettingsError(f"{path} line {number}: expected lines in time order, found {exchange.at.isoformat()}")
-        body = _sent(exchange.response.body)
-        answer = _answer(exchange.response, bodies.setdefault(body, body))
-        played.append(Played(exchange.at, exchange.request, answer))
+        if found.at.tzinfo is None:
+            raise SettingsError(f"{path} line {number}: expected a time with a zone, found {found.at.isoformat()}")
+        if played and found.at < played[-1].at:
+            raise SettingsError(f"{path} line {number}: expected lines in time order, found {found.at.isoformat()}")
+        if found.request is not None and found.response is not None:
+            body = _sent(found.response.body)
+            answer = _answer(found.response, bodies.setdefault(body, body))
+            played.append(Played(found.at, found.request, answer))
+        elif found.stream is not None and bytes(found.frame):
+            played.append(Pushed(found.at, found.stream, found.frame))
+        else:
+            raise SettingsError(
+                f"{path} line {number}: expected one exchange of wire traffic (request and response, or stream and"
+                " frame), found neither"
+            )
     if not played:
         raise NoDataError(f"{path}: expected exchanges of wire traffic, found an empty file")
     return played
@@ -144,7 +171,9 @@ def _answer(response: RecordedResponse, body: bytes) -> Answer:
     )
 
 
-def shifted(played: list[Played], by: dt.timedelta, shift_body: Callable[[bytes, dt.timedelta], bytes]) -> list[Played]:
+def shifted(
+    lines: list[Recorded], by: dt.timedelta, shift_body: Callable[[bytes, dt.timedelta], bytes]
+) -> list[Recorded]:
     """Move a recording in time: when it was answered, and the times its bodies carry."""
     bodies: dict[bytes, bytes] = {}
 
@@ -154,20 +183,22 @@ def shifted(played: list[Played], by: dt.timedelta, shift_body: Callable[[bytes,
         return bodies[body]
 
     return [
-        msgspec.structs.replace(
+        Pushed(one.at + by, one.stream, msgspec.Raw(shift_body(bytes(one.frame), by)))
+        if isinstance(one, Pushed)
+        else msgspec.structs.replace(
             one, at=one.at + by, answer=msgspec.structs.replace(one.answer, body=moved(one.answer.body))
         )
-        for one in played
+        for one in lines
     ]
 
 
-def content_of(played: list[Played], resources: frozenset[str]) -> Content:
+def content_of(lines: list[Recorded], resources: frozenset[str]) -> Content:
     """Serve a recording: for a path, the newest answer not after the clock, None before the first.
 
     `resources` are the query parameters that choose what is asked for: those must be as recorded, others may differ.
     """
     series: dict[tuple[str, frozenset[tuple[str, str]]], list[Played]] = {}
-    for one in played:
+    for one in (line for line in lines if isinstance(line, Played)):
         series.setdefault((one.request.path, _chosen(one.request.query, resources)), []).append(one)
 
     def content(request: Request, at: dt.datetime) -> Answer | None:

@@ -13,6 +13,9 @@ import msgspec
 from aiohttp import web
 
 from contracts.errors import StackError
+from simulator.binance.control import limits_and_breaks
+from simulator.binance.rest import Binance
+from simulator.binance.streams import Streams
 from simulator.clock import SimulatedClock, WallClock, wall_clock
 from simulator.config import SimulatorConfig
 from simulator.control import Control
@@ -34,6 +37,7 @@ class Simulator:
         opened = open_venues(config)
         self.venues: dict[str, Venue] = opened.venues
         self._earliest = opened.begin
+        self._stream_rules = config.streams
         self._sleep = sleep
         self._stopping = asyncio.Event()
         self._clock = SimulatedClock(
@@ -51,6 +55,11 @@ class Simulator:
         app = web.Application()
         control = Control(self._clock, self._faults, self._rows, self._log)
         app.add_routes(control.routes())
+        binance = self.venues.get("binance")
+        if isinstance(binance, Binance):
+            streams = Streams(binance.tape, binance.tally, self._clock, self._stream_rules)
+            app.add_routes(streams.routes("binance"))
+            app.add_routes(limits_and_breaks(binance.tally, streams))
         app.add_routes([web.get(f"/{name}/{{path:.*}}", self._serve_venue(name)) for name in self.venues])
         app.on_response_prepare.append(self._set_date)
         return app

@@ -7,37 +7,50 @@ import msgspec
 
 from contracts.errors import SettingsError
 from simulator import coinmarketcap, coinmarketcap_generated, wallex
+from simulator.binance.generated import GeneratedTape
+from simulator.binance.recorded import recorded_tape, shift_times
+from simulator.binance.rest import Binance, epoch_ms
+from simulator.binance.tape import Halted, Tape
 from simulator.config import SimulatorConfig
 from simulator.market import Market
-from simulator.wire import Content, Venue
+from simulator.recording import Recorded, content_of
+from simulator.wire import Venue
 
 
 class VenueKind(msgspec.Struct, frozen=True):
-    """How to open a venue before some content, how to generate that content, and how to play it.
+    """How to open a venue on a generated market, and on a recording; `shift_body` moves the times in a body."""
 
-    `resources` are the query parameters that choose what is asked for; `shift_body` moves the times in a body.
-    """
-
-    open: Callable[[Content, SimulatorConfig], Venue]
-    generate: Callable[[Market], Content]
-    resources: frozenset[str]
+    generated: Callable[[Market, SimulatorConfig], Venue]
+    recorded: Callable[[list[Recorded], SimulatorConfig], Venue]
     shift_body: Callable[[bytes, dt.timedelta], bytes]
 
 
 VENUES: dict[str, VenueKind] = {
     "coinmarketcap": VenueKind(
-        open=lambda content, config: coinmarketcap.CoinMarketCap(content, config.coinmarketcap),
-        generate=coinmarketcap_generated.generated,
-        resources=frozenset({"id", "symbol", "slug"}),
+        generated=lambda market, config: coinmarketcap.CoinMarketCap(
+            coinmarketcap_generated.generated(market), config.coinmarketcap
+        ),
+        recorded=lambda lines, config: coinmarketcap.CoinMarketCap(
+            content_of(lines, frozenset({"id", "symbol", "slug"})), config.coinmarketcap
+        ),
         shift_body=coinmarketcap.shift_body,
     ),
     "wallex": VenueKind(
-        open=lambda content, config: wallex.Wallex(content),
-        generate=wallex.generated,
-        resources=frozenset({"symbol"}),
+        generated=lambda market, config: wallex.Wallex(wallex.generated(market)),
+        recorded=lambda lines, config: wallex.Wallex(content_of(lines, frozenset({"symbol"}))),
         shift_body=wallex.shift_body,
     ),
+    "binance": VenueKind(
+        generated=lambda market, config: Binance(_halted(GeneratedTape(market, config.trades_a_minute), config)),
+        recorded=lambda lines, config: Binance(_halted(recorded_tape(lines), config), content_of(lines, frozenset())),
+        shift_body=shift_times,
+    ),
 }
+
+
+def _halted(tape: Tape, config: SimulatorConfig) -> Tape:
+    spans = [(epoch_ms(begin), epoch_ms(end)) for begin, end in config.halts]
+    return Halted(tape, spans) if spans else tape
 
 
 def demand_known(venue: str) -> None:

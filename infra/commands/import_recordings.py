@@ -5,7 +5,8 @@ from typing import Annotated
 
 import typer
 
-from infra.terminal import table
+from infra.moments import moment
+from infra.terminal import say, table
 
 
 def register(app: typer.Typer) -> None:
@@ -16,9 +17,19 @@ def register(app: typer.Typer) -> None:
 def import_recordings(
     data: Annotated[Path, typer.Argument(help="the folder of the snapshots", exists=True, file_okay=False)],
     out: Annotated[Path, typer.Argument(help="where the recordings are written")],
+    binance_from: Annotated[
+        str | None, typer.Option(help="recorded klines and trades of Binance instead, from this time on")
+    ] = None,
+    binance_to: Annotated[str, typer.Option(help="and up to this time, exclusive")] = "9000-01-01T00:00:00Z",
 ) -> None:
     """Turn snapshots of real venue answers into recordings that `coinlake simulate` plays."""
+    from simulator.import_binance import import_binance
     from simulator.import_recorded import import_recorded
+
+    if binance_from is not None:
+        frames = import_binance(data, out, moment(binance_from), moment(binance_to))
+        say(f"{out}: {frames} frames of Binance")
+        return
 
     summary = import_recorded(data, out)
     table(

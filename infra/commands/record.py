@@ -28,7 +28,7 @@ def record(
     from simulator.record import record as write_recording
 
     settings = IngestSettings.load()
-    urls = {"coinmarketcap": settings.coinmarketcap_url, "wallex": settings.wallex_url}
+    urls = {"coinmarketcap": settings.coinmarketcap_url, "wallex": settings.wallex_url, "binance": settings.binance_url}
     for name in venue or ():
         if name not in urls:
             raise SettingsError(f"expected a venue out of {', '.join(urls)}, found {name}")
@@ -39,6 +39,7 @@ def record(
             coinmarketcap_key=settings.coinmarketcap_api_key,
             coinmarketcap_api=settings.coinmarketcap_api,
             coinmarketcap_coins=settings.coinmarketcap_coins,
+            binance_symbols=settings.binance_symbols,
             every_seconds=settings.poll_seconds,
             duration_seconds=parse_duration(duration).total_seconds(),
             timeout_seconds=settings.request_timeout_seconds,

@@ -9,6 +9,7 @@ import typer
 
 from contracts.errors import SettingsError
 from infra.durations import parse_duration
+from infra.moments import moment
 
 T = TypeVar("T")
 
@@ -28,12 +29,22 @@ def simulate(
     host: Annotated[str, typer.Option(help="the address to listen on; in a container 0.0.0.0")] = "127.0.0.1",
     port: Annotated[int, typer.Option(help="the port to listen on; 0 takes any free one")] = 0,
     port_file: Annotated[Path | None, typer.Option(help="a file to write the chosen port to")] = None,
+    trades_a_minute: Annotated[int, typer.Option(help="how often each generated Binance symbol trades")] = 12,
+    streams: Annotated[
+        str | None,
+        typer.Option(help='how connections to Binance live and fail, such as {"seed": 7, "drop": 0.01}'),
+    ] = None,
+    halt: Annotated[
+        list[str] | None,
+        typer.Option(help="Binance stands still, such as 2024-03-19T12:40:00Z/2024-03-19T14:00:00Z; may be repeated"),
+    ] = None,
     fault: Annotated[
         list[str] | None,
         typer.Option(help='what goes wrong, such as {"venue": "wallex", "kind": "html", "count": 3}; may be repeated'),
     ] = None,
 ) -> None:
     """Speak the venues' protocols on localhost until SIGTERM or Ctrl-C; prints the base URLs to point sources at."""
+    from simulator.binance.streams import StreamRules
     from simulator.config import SimulatorConfig
     from simulator.faults import Fault
     from simulator.server import serve
@@ -43,26 +54,27 @@ def simulate(
             recording=folder,
             speed=speed,
             span_seconds=parse_duration(span).total_seconds(),
-            begin=_time(begin) if begin else None,
+            begin=moment(begin) if begin else None,
             seed=seed,
             common_start=common_start,
             host=host,
             port=port,
             port_file=port_file,
-            faults=tuple(_decode(text, Fault) for text in fault or ()),
+            trades_a_minute=trades_a_minute,
+            streams=_decode("--streams", streams, StreamRules) if streams else StreamRules(),
+            halts=tuple(_span(text) for text in halt or ()),
+            faults=tuple(_decode("--fault", text, Fault) for text in fault or ()),
         )
     )
 
 
-def _time(text: str) -> dt.datetime:
-    try:
-        return dt.datetime.fromisoformat(text)
-    except ValueError:
-        raise SettingsError(f"--begin: expected a time such as 2024-03-19T12:00:00Z, found {text!r}") from None
+def _span(text: str) -> tuple[dt.datetime, dt.datetime]:
+    begin, _, end = text.partition("/")
+    return moment(begin), moment(end)
 
 
-def _decode(text: str, kind: type[T]) -> T:
+def _decode(option: str, text: str, kind: type[T]) -> T:
     try:
         return msgspec.json.decode(text, type=kind)
     except (msgspec.DecodeError, msgspec.ValidationError) as error:
-        raise SettingsError(f"--fault: expected JSON of a fault, found {text!r}: {error}") from None
+        raise SettingsError(f"{option}: expected JSON of a {kind.__name__}, found {text!r}: {error}") from None

@@ -163,7 +163,8 @@ def _generator(stack: StackInfo, base: str) -> Iterator[Child]:
         "COINLAKE_POLL_SECONDS": str(POLL_SECONDS / SPEED),
     }
     log = stack.home / "logs" / "generator.log"
-    with Child("the generator", coinlake("generate", "--forever"), env=env, log=log) as generator:
+    polled = [word for _, stream in _VENUES for word in ("--venue", stream.topic)]
+    with Child("the generator", coinlake("generate", "--forever", *polled), env=env, log=log) as generator:
         yield generator
 
 

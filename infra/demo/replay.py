@@ -16,15 +16,18 @@ from confluent_kafka import Consumer, KafkaException, TopicPartition
 
 from contracts.errors import BrokerError, StackError
 from contracts.settings import IngestSettings, KafkaSettings
-from contracts.streams import COIN_MARKET_CAP, WALLEX
+from contracts.streams import BINANCE_TICKER, COIN_MARKET_CAP, CRYPTO_KLINE_DATA, WALLEX
 from infra.children import Child
-from simulator.recording import read_folder
+from simulator.recording import Played, read_folder
 from simulator.venues import VENUES
 
+MARKET_STREAMS = (COIN_MARKET_CAP, WALLEX, BINANCE_TICKER, CRYPTO_KLINE_DATA)
 POLL_SECONDS = 60
 PATIENCE_SECONDS = 20.0
 PROGRESS_SECONDS = 2.0
 DEMO_KEY = "demo-key-without-value"
+FEEDS = {"coinmarketcap": ("coin_market_cap",), "wallex": ("wallex",), "binance": ("binance", "binance_klines")}
+"""What the generator takes from each simulated venue."""
 _SILENT = logging.Logger("librdkafka", logging.CRITICAL + 1)
 
 
@@ -73,7 +76,7 @@ def replay(market: Market, logs: Path, kafka: KafkaSettings, say: Callable[[str]
         generator = running.enter_context(
             Child(
                 "generator",
-                coinlake("generate", "--duration", f"{market.wall_seconds}s"),
+                coinlake("generate", "--duration", f"{market.wall_seconds}s", *_taken(market)),
                 env=_pointed_at(base, market),
                 log=logs / "generator.log",
             )
@@ -95,6 +98,12 @@ def _simulated(market: Market, port_file: Path) -> list[str]:
     return [*played, "--speed", str(market.speed), "--span", span, "--port-file", str(port_file)]
 
 
+def _taken(market: Market) -> list[str]:
+    """Name the feeds that the market has: all of a generated one, of a recording those of the venues it holds."""
+    venues = read_folder(market.recording, VENUES) if market.recording else FEEDS
+    return [word for venue in venues for feed in FEEDS[venue] for word in ("--venue", feed)]
+
+
 def _pointed_at(base: str, market: Market) -> dict[str, str]:
     recorded = market.recording
     return {
@@ -102,14 +111,16 @@ def _pointed_at(base: str, market: Market) -> dict[str, str]:
         "COINLAKE_COINMARKETCAP_API_KEY": DEMO_KEY,
         "COINLAKE_COINMARKETCAP_API": (recorded and recorded_api(recorded)) or IngestSettings.load().coinmarketcap_api,
         "COINLAKE_WALLEX_URL": f"{base}/wallex",
+        "COINLAKE_BINANCE_URL": f"{base}/binance",
+        "COINLAKE_BINANCE_STREAM_URL": f"{base.replace('http', 'ws', 1)}/binance",
         "COINLAKE_POLL_SECONDS": str(POLL_SECONDS / market.speed),
     }
 
 
 def recorded_api(folder: Path) -> str | None:
     """Return the version of the CoinMarketCap API that a recording speaks, None where it holds no CoinMarketCap."""
-    answers = read_folder(folder, VENUES).get("coinmarketcap")
-    return answers[0].request.path.split("/")[1] if answers else None
+    lines = read_folder(folder, VENUES).get("coinmarketcap", [])
+    return next((line.request.path.split("/")[1] for line in lines if isinstance(line, Played)), None)
 
 
 def _wait_for_port(simulator: Child, port_file: Path) -> int:
@@ -145,7 +156,7 @@ def records_in(kafka: KafkaSettings, seconds: float = 10) -> int:
     consumer = Consumer({"bootstrap.servers": servers, "group.id": "coinlake-demo"}, logger=_SILENT)
     try:
         topics = consumer.list_topics(timeout=seconds).topics
-        parts = [TopicPartition(s.topic, n) for s in (COIN_MARKET_CAP, WALLEX) for n in topics[s.topic].partitions]
+        parts = [TopicPartition(s.topic, n) for s in MARKET_STREAMS for n in topics[s.topic].partitions]
         return sum(consumer.get_watermark_offsets(part, timeout=seconds)[1] for part in parts)
     except KafkaException as error:
         raise BrokerError(f"Kafka cannot be reached at {servers}: {error.args[0].str()}") from None

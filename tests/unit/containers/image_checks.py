@@ -184,6 +184,8 @@ def _simulator(files: ContainerFiles) -> Iterable[str]:
     expected = {
         "COINLAKE_COINMARKETCAP_URL": f"{base}/coinmarketcap",
         "COINLAKE_WALLEX_URL": f"{base}/wallex",
+        "COINLAKE_BINANCE_URL": f"{base}/binance",
+        "COINLAKE_BINANCE_STREAM_URL": f"ws://simulator:{SIMULATOR_PORT}/binance",
         "COINLAKE_COINMARKETCAP_API_KEY": "simulated",
     }
     found = dict(re.findall(r"^(\w+)=(.*)$", files.simulator_env, re.MULTILINE))

@@ -21,12 +21,18 @@ def groups() -> list[type[SettingsGroup]]:
     return [group for group in SettingsGroup.__subclasses__() if not group.__module__.startswith("tests")]
 
 
+def _written(default: object) -> str:
+    if isinstance(default, tuple):
+        return ",".join(default)
+    return "" if isinstance(default, SecretStr) else str(default)
+
+
 def test_env_example_names_every_setting_with_its_default() -> None:
     expected = {"COINLAKE_HOME": ".coinlake"}
     for group in groups():
         for name, field in group.model_fields.items():
             default = field.default
-            expected[f"COINLAKE_{name.upper()}"] = "" if isinstance(default, SecretStr) else str(default)
+            expected[f"COINLAKE_{name.upper()}"] = _written(default)
     text = (ROOT / ".env.example").read_text()
     found = dict(re.findall(r"^# (COINLAKE_\w+)=(.*)$", text, re.MULTILINE))
     assert found == expected

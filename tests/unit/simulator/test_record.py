@@ -30,6 +30,10 @@ def config_for(server: Listening, out: Path, polls: int = 3, timeout_seconds: fl
     )
 
 
+RECORDED = ("coinmarketcap", "wallex", "binance")
+PRICES = "/api/v3/ticker/price?symbols=%5B%22BTCUSDT%22,%22ETHUSDT%22%5D"
+
+
 async def record_all(config: RecordConfig) -> RecordSummary:
     return await record_venues(config, asyncio.Event())
 
@@ -37,10 +41,10 @@ async def record_all(config: RecordConfig) -> RecordSummary:
 async def test_recording_of_a_venue_plays_the_same_bytes(start: Start, tmp_path: Path) -> None:
     server = await start(SimulatorConfig(seed=5))
     summary = await record_all(config_for(server, tmp_path / "new"))
-    assert summary == RecordSummary({"coinmarketcap": 3, "wallex": 3}, {"coinmarketcap": 0, "wallex": 0})
+    assert summary == RecordSummary(dict.fromkeys(RECORDED, 3), dict.fromkeys(RECORDED, 0))
     played = await start(SimulatorConfig(recording=tmp_path / "new"))
     async with aiohttp.ClientSession(headers={"X-CMC_PRO_API_KEY": "another"}) as session:
-        for venue, path in (("coinmarketcap", LISTINGS), ("wallex", MARKETS)):
+        for venue, path in (("coinmarketcap", LISTINGS), ("wallex", MARKETS), ("binance", PRICES)):
             bodies = [await (await session.get(one.url(venue) + path)).read() for one in (server, played)]
             assert bodies[0] == bodies[1]
 
@@ -107,7 +111,7 @@ async def test_error_and_html_answers_are_recorded_and_missing_ones_counted(tmp_
     )
     async with running(SimulatorConfig(faults=faults)) as server:
         summary = await record_all(config_for(server, tmp_path))
-    assert summary.unanswered == {"coinmarketcap": 1, "wallex": 0}
+    assert summary.unanswered == {"coinmarketcap": 1, "wallex": 0, "binance": 0}
     lines = [json.loads(line) for line in (tmp_path / "wallex.jsonl").read_text().splitlines()]
     assert [line["response"]["status"] for line in lines] == [429, 200, 200]
     assert lines[0]["response"]["headers"]["Retry-After"] == "9"
@@ -130,5 +134,5 @@ async def test_existing_recording_and_unknown_venue_are_refused(start: Start, tm
     await record_all(config_for(server, tmp_path, polls=1))
     with pytest.raises(SettingsError, match="expected no recording of coinmarketcap yet"):
         await record_all(config_for(server, tmp_path))
-    with pytest.raises(SettingsError, match="expected venues of coinmarketcap, wallex, found 'kraken'"):
+    with pytest.raises(SettingsError, match="expected venues of coinmarketcap, wallex, binance, found 'kraken'"):
         await record_all(RecordConfig(out=tmp_path, base_urls={"kraken": "http://127.0.0.1:1"}))
