@@ -4,7 +4,8 @@ import asyncio
 import datetime as dt
 import math
 import signal
-from collections.abc import Sequence
+from collections.abc import Coroutine, Sequence
+from typing import Any
 
 import aiohttp
 import structlog
@@ -14,6 +15,7 @@ from contracts.settings import IngestSettings, JobSettings, KafkaSettings
 from contracts.streams import INGEST_GAPS, INGEST_REJECTED
 from ingest import logs
 from ingest.clock import Clock
+from ingest.follow import Follower
 from ingest.health import health_server
 from ingest.http import AiohttpClient
 from ingest.kafka_sink import KafkaSink
@@ -21,8 +23,11 @@ from ingest.kafka_tail import KafkaTail
 from ingest.metrics import Metrics
 from ingest.runner import Outcome, Poller
 from ingest.sink import Sink
-from ingest.source import Source, Surroundings
-from ingest.venues import VENUES
+from ingest.source import Surroundings
+from ingest.sources.binance.connection import ATTEMPTS_PER_MINUTE
+from ingest.venues import BY_DEFAULT, POLLED, PUSHED, VENUES
+from ingest.web_socket import connector
+from ingest.weight import WeightBudget
 
 
 def polls_in(duration: dt.timedelta, poll_seconds: float) -> int:
@@ -43,10 +48,13 @@ async def generate(
     polls: int | None,
     stop: asyncio.Event,
     clock: Clock | None = None,
+    once: bool = False,
 ) -> int:
-    """Poll venues into Kafka: `polls` times each, or until `stop` is set where it is None. Returns the exit code.
+    """Take venues into Kafka: `polls` polls of each, or until `stop` is set where it is None. Returns the exit code.
 
-    The code is 0 unless a venue failed for good, or no poll of a venue was served though no stop was asked.
+    Pushed feeds are followed for as long as these polls take, or, where it is `once`, filled up to now.
+
+    The code is 0 unless a venue failed for good, or nothing of a venue was served though no stop was asked.
 
     Raises:
         SettingsError: a venue is not known.
@@ -71,24 +79,42 @@ async def generate(
             now=clock.now,
             max_ahead=dt.timedelta(seconds=job.max_ahead_seconds),
             count_stale=metrics.stale,
+            clock=clock,
+            connect=connector(session, timeout_seconds=ingest.request_timeout_seconds),
+            weight=WeightBudget(ingest.binance_weight_per_minute, clock.monotonic),
+            attempts=WeightBudget(ATTEMPTS_PER_MINUTE, clock.monotonic),
         )
-        sources: list[Source] = [VENUES[venue](ingest, around) for venue in venues]
-        await sink.start([*(source.stream for source in sources), INGEST_GAPS, INGEST_REJECTED])
+        sources = [POLLED[venue](ingest, around) for venue in venues if venue in POLLED]
+        feeds = [PUSHED[venue](ingest, around) for venue in venues if venue in PUSHED]
+        await sink.start([*(source.stream for source in (*sources, *feeds)), INGEST_GAPS, INGEST_REJECTED])
         metrics.watch_in_flight(lambda: sink.in_flight)
         pollers = [
             Poller(source, sink, metrics, clock, interval_seconds=ingest.poll_seconds, stop=stop) for source in sources
         ]
+        followers = [Follower(source, sink, metrics, clock, stop=stop) for source in feeds]
         tail = KafkaTail(kafka.kafka_bootstrap_servers)
-        await asyncio.gather(*(poller.resume(tail) for poller in pollers))
+        await asyncio.gather(*(poller.resume(tail) for poller in pollers), *(feed.resume(tail) for feed in followers))
         structlog.get_logger().info("generator_started", venues=",".join(venues), polls=polls, health_port=port)
-        outcomes = await poll_all(pollers, sink, polls=polls, stop=stop, drain_seconds=ingest.drain_seconds)
+        seconds = None if polls is None or once else polls * ingest.poll_seconds
+        runs = [
+            *(poller.run(polls) for poller in pollers),
+            *(follower.run(seconds, once=once) for follower in followers),
+        ]
+        outcomes = await run_all(runs, sink, stop=stop, drain_seconds=ingest.drain_seconds)
     return exit_code(outcomes, stopped=stop.is_set())
 
 
 async def poll_all(
     pollers: Sequence[Poller], sink: Sink, *, polls: int | None, stop: asyncio.Event, drain_seconds: float
 ) -> list[Outcome]:
-    """Run pollers side by side to their end; after `stop` they have `drain_seconds` left.
+    """Run pollers side by side to their end, as `run_all`."""
+    return await run_all([poller.run(polls) for poller in pollers], sink, stop=stop, drain_seconds=drain_seconds)
+
+
+async def run_all(
+    runs: Sequence[Coroutine[Any, Any, Outcome]], sink: Sink, *, stop: asyncio.Event, drain_seconds: float
+) -> list[Outcome]:
+    """Let venues run side by side to their end; after `stop` they have `drain_seconds` left.
 
     Raises:
         UndeliveredError: something was not acknowledged at the end.
@@ -96,7 +122,7 @@ async def poll_all(
     """
     try:
         async with asyncio.TaskGroup() as group:
-            tasks = [group.create_task(poller.run(polls)) for poller in pollers]
+            tasks = [group.create_task(run) for run in runs]
             late = asyncio.create_task(_cancel_late(tasks, stop, drain_seconds))
     except* BrokerError as errors:
         raise BrokerError(str(errors.exceptions[0])) from None
@@ -134,14 +160,14 @@ def run(
     kafka: KafkaSettings,
     job: JobSettings,
     *,
-    venues: Sequence[str] = tuple(VENUES),
+    venues: Sequence[str] = BY_DEFAULT,
     once: bool = False,
     duration: dt.timedelta | None = None,
     log_format: logs.LogFormat = "logfmt",
 ) -> int:
     """Run the generator until it ends or SIGTERM or SIGINT asks it to, and return its exit code.
 
-    `once` polls each venue one time; else `duration`, and where that is None for ever.
+    `once` polls each venue one time and fills pushed feeds up to now; else `duration`, and where that is None for ever.
 
     Raises:
         CoinlakeError: as `generate` says.
@@ -153,6 +179,6 @@ def run(
         stop = asyncio.Event()
         for number in (signal.SIGTERM, signal.SIGINT):
             asyncio.get_running_loop().add_signal_handler(number, stop.set)
-        return await generate(ingest, kafka, job, venues=venues, polls=polls, stop=stop)
+        return await generate(ingest, kafka, job, venues=venues, polls=polls, stop=stop, once=once)
 
     return asyncio.run(with_signals())

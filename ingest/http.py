@@ -3,7 +3,7 @@
 import datetime as dt
 import email.utils
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Protocol
 from urllib.parse import urlsplit
 
@@ -16,7 +16,10 @@ _TRY_AGAIN = frozenset({408, 425})
 
 @dataclass(frozen=True)
 class Answer:
-    """One HTTP answer, read to its end. `date` is the venue's clock, None where the header is missing or malformed."""
+    """One HTTP answer, read to its end. `date` is the venue's clock, None where the header is missing or malformed.
+
+    Names of `headers` are in lower case.
+    """
 
     origin: str
     status: int
@@ -24,6 +27,7 @@ class Answer:
     body: str
     date: dt.datetime | None
     retry_after: float | None
+    headers: Mapping[str, str] = field(default_factory=dict)
 
     def venue_time(self) -> dt.datetime:
         """Return the venue's clock when it answered.
@@ -113,6 +117,7 @@ class AiohttpClient:
             body=body,
             date=date,
             retry_after=wait_asked(header.get("Retry-After"), date or self._now()),
+            headers={name.lower(): value for name, value in header.items()},
         )
 
 

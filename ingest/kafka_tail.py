@@ -19,6 +19,9 @@ from ingest.source import poll_time
 _MESSAGES = 12_000
 """Offsets read from the end of each partition: more than two polls of the largest answer (5000 coins)."""
 
+_PUSHED_MESSAGES = 20_000
+"""The same of a pushed stream, whose holes within are found again: some minutes of trades, an hour of klines."""
+
 _SILENT = logging.getLogger("ingest.librdkafka")
 
 
@@ -60,7 +63,16 @@ class KafkaTail:
         still_open = [gap for gap in newest.values() if gap.to_time is None]
         return max(still_open, key=lambda gap: gap.ingest_time, default=None)
 
-    def _read(self, topic: str) -> list[Message]:
+    async def newest_records(self, venue: str, stream: Stream) -> Sequence[Record]:
+        """Return the newest records of a venue, of each partition in order, some 20,000 of each.
+
+        Raises:
+            BrokerError: the end of the topic was not reached in time.
+        """
+        messages = await asyncio.to_thread(self._read, stream.topic, _PUSHED_MESSAGES)
+        return [record for record, _ in _decoded(messages, stream) if record.venue == venue]
+
+    def _read(self, topic: str, most: int = _MESSAGES) -> list[Message]:
         consumer = Consumer(
             {
                 "bootstrap.servers": self._bootstrap_servers,
@@ -74,21 +86,21 @@ class KafkaTail:
         with contextlib.closing(consumer):
             try:
                 partitions = consumer.list_topics(topic, timeout=self._seconds).topics[topic].partitions
-                starts = [self._start(consumer, TopicPartition(topic, partition)) for partition in partitions]
+                starts = [self._start(consumer, TopicPartition(topic, partition), most) for partition in partitions]
             except KafkaException:
                 raise no_broker(self._bootstrap_servers, self._seconds) from None
             filled = [start for start in starts if start is not None]
             consumer.assign(filled)
             return self._to_the_end(consumer, topic, len(filled))
 
-    def _start(self, consumer: Consumer, partition: TopicPartition) -> TopicPartition | None:
+    def _start(self, consumer: Consumer, partition: TopicPartition, most: int) -> TopicPartition | None:
         """Choose where to read a partition from; None where it is empty."""
         low, high = consumer.get_watermark_offsets(partition, timeout=self._seconds)
         if OFFSET_INVALID in (low, high):
             raise no_broker(self._bootstrap_servers, self._seconds)
         if low == high:
             return None
-        return TopicPartition(partition.topic, partition.partition, max(low, high - _MESSAGES))
+        return TopicPartition(partition.topic, partition.partition, max(low, high - most))
 
     def _to_the_end(self, consumer: Consumer, topic: str, partitions: int) -> list[Message]:
         deadline = time.monotonic() + self._seconds

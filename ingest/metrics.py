@@ -48,6 +48,10 @@ class Metrics:
         self._polls.labels(venue, "served").inc()
         self._last_success[venue] = self._monotonic()
 
+    def succeeded(self, venue: str) -> None:
+        """Note that what a feed pushed was acknowledged just now."""
+        self._last_success[venue] = self._monotonic()
+
     def missed(self, venue: str, polls: int) -> None:
         """Count polls that were due and not served."""
         self._polls.labels(venue, "missed").inc(polls)

@@ -45,3 +45,6 @@ class Tail(Protocol):
 
     async def open_gap(self, venue: str, stream: Stream) -> Gap | None:
         """Return the newest Gap of a venue's stream that is still open."""
+
+    async def newest_records(self, venue: str, stream: Stream) -> Sequence[Record]:
+        """Return the newest records of a venue in its stream, of each partition in order."""

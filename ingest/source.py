@@ -1,18 +1,21 @@
 """What every venue offers the runner, and what a source is given to work with."""
 
 import datetime as dt
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
 from contracts.records import Record
 from contracts.settings import IngestSettings
 from contracts.streams import Stream
+from ingest.clock import Clock
 from ingest.http import HttpClient
+from ingest.web_socket import Connect
+from ingest.weight import WeightBudget
 
 
 class Source(Protocol):
-    """One venue. It knows nothing of Kafka, of retries or of the grid of polls."""
+    """One venue that is polled. It knows nothing of Kafka, of retries or of the grid of polls."""
 
     @property
     def name(self) -> str:
@@ -31,6 +34,44 @@ class Source(Protocol):
         """
 
 
+class PushedSource(Protocol):
+    """One stream that a venue pushes. It knows nothing of Kafka; what it knows outlives a call of `records`."""
+
+    @property
+    def name(self) -> str:
+        """Name the feed, as the user does."""
+
+    @property
+    def venue(self) -> str:
+        """Name the venue, as records carry it."""
+
+    @property
+    def stream(self) -> Stream:
+        """Name the stream this feed fills."""
+
+    @property
+    def newest(self) -> dt.datetime | None:
+        """Return the newest event time that was emitted or taken up, None where there is none."""
+
+    @property
+    def whole(self) -> bool:
+        """Say whether everything up to the newest event is emitted, or given up and on record."""
+
+    def resume(self, records: Sequence[Record]) -> None:
+        """Take up from what an earlier run left in the stream."""
+
+    def records(self) -> AsyncGenerator[Record, None]:
+        """Yield what is pushed, and what was missed, with Gaps and rejected payloads among it, until the feed fails.
+
+        Raises:
+            TransientSourceError: the connection is lost or silent; the next call takes up where this one ended.
+            FatalSourceError: the venue will refuse every further try.
+        """
+
+    def catch_up(self) -> AsyncGenerator[Record, None]:
+        """Yield what was missed up to now, without listening to what is pushed; raise as `records`."""
+
+
 @dataclass(frozen=True)
 class Surroundings:
     """What a source needs of the world around it."""
@@ -41,9 +82,17 @@ class Surroundings:
     """A row whose event time is further ahead of its ingest time than this is rejected."""
     count_stale: Callable[[str, int], None]
     """Called with the venue and the number of rows left out because newer ones were emitted before."""
+    clock: Clock
+    connect: Connect
+    """Opens a WebSocket."""
+    weight: WeightBudget
+    """The request weight of Binance, shared by its sources."""
+    attempts: WeightBudget
+    """Attempts to connect to Binance's streams, shared by its sources."""
 
 
 SourceFactory = Callable[[IngestSettings, Surroundings], Source]
+PushedFactory = Callable[[IngestSettings, Surroundings], PushedSource]
 
 
 def poll_time(record: Record) -> dt.datetime:

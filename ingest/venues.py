@@ -1,11 +1,22 @@
-"""The venues that can be polled, as data. Adding one adds its file in `sources/` and a line here."""
+"""The venues that can be taken from, as data. Adding one adds its file in `sources/` and a line here."""
 
 from collections.abc import Mapping
 
-from ingest.source import SourceFactory
+from ingest.source import PushedFactory, SourceFactory
 from ingest.sources import coin_market_cap, wallex
+from ingest.sources.binance import VENUE as BINANCE
+from ingest.sources.binance import feed, ticker
 
-VENUES: Mapping[str, SourceFactory] = {
+POLLED: Mapping[str, SourceFactory] = {
     coin_market_cap.VENUE: coin_market_cap.build,
     wallex.VENUE: wallex.build,
+    BINANCE: ticker.build,
 }
+PUSHED: Mapping[str, PushedFactory] = {
+    feed.KLINES: feed.build_klines,
+    feed.AGG_TRADES: feed.build_agg_trades,
+}
+VENUES: tuple[str, ...] = (*POLLED, *PUSHED)
+
+BY_DEFAULT: tuple[str, ...] = tuple(name for name in VENUES if name != feed.AGG_TRADES)
+"""Aggregate trades are some 200 records a second for three large pairs: they are taken where they are asked for."""

@@ -1,4 +1,4 @@
-"""`coinlake generate`: poll the venues into Kafka."""
+"""`coinlake generate`: take what the venues say into Kafka."""
 
 from enum import StrEnum
 from typing import Annotated
@@ -24,16 +24,23 @@ def register(app: typer.Typer) -> None:
 
 def generate(
     venue: Annotated[
-        list[str] | None, typer.Option("--venue", help="poll this venue alone; may be given more than once")
+        list[str] | None,
+        typer.Option(
+            "--venue",
+            help="take this alone: coin_market_cap, wallex, binance (prices), binance_klines or binance_agg_trades; "
+            "may be given more than once; without it all but binance_agg_trades",
+        ),
     ] = None,
     duration: Annotated[str, typer.Option(help="how long, such as 90s, 10m, 3h or 2d")] = "3h",
-    once: Annotated[bool, typer.Option("--once", help="poll each venue one time")] = False,
+    once: Annotated[
+        bool, typer.Option("--once", help="poll each venue one time, and fill what is pushed up to now")
+    ] = False,
     forever: Annotated[bool, typer.Option("--forever", help="until SIGTERM or Ctrl-C")] = False,
     log_format: Annotated[LogForm, typer.Option(help="how log lines on standard error are written")] = LogForm.LOGFMT,
 ) -> None:
-    """Poll the venues on a fixed grid and send what they answer to Kafka; every missed poll becomes a Gap."""
+    """Poll the venues on a fixed grid and follow what they push, into Kafka; what was missed is filled or a Gap."""
     from ingest import generate as generator
-    from ingest.venues import VENUES
+    from ingest.venues import BY_DEFAULT
 
     if once and forever:
         raise SettingsError("expected --once or --forever, found both")
@@ -41,7 +48,7 @@ def generate(
         IngestSettings.load(),
         KafkaSettings.load(),
         JobSettings.load(),
-        venues=tuple(venue or VENUES),
+        venues=tuple(venue or BY_DEFAULT),
         once=once,
         duration=None if forever else parse_duration(duration),
         log_format=log_format.value,

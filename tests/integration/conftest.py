@@ -157,6 +157,8 @@ def pointed_at(base: str, *, key: str = "a-key", poll_seconds: float = 1) -> dic
         "COINLAKE_COINMARKETCAP_URL": f"{base}/coinmarketcap",
         "COINLAKE_COINMARKETCAP_API_KEY": key,
         "COINLAKE_WALLEX_URL": f"{base}/wallex",
+        "COINLAKE_BINANCE_URL": f"{base}/binance",
+        "COINLAKE_BINANCE_STREAM_URL": f"{base.replace('http', 'ws', 1)}/binance",
         "COINLAKE_POLL_SECONDS": str(poll_seconds),
     }
 

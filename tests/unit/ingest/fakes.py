@@ -7,14 +7,17 @@ import random
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from decimal import Decimal
 
-from contracts.errors import BrokerError, CoinlakeError, UndeliveredError
+import aiohttp
+
+from contracts.errors import BrokerError, CoinlakeError, TransientSourceError, UndeliveredError
 from contracts.records import Gap, MarketTicker, Record, Rejected
 from contracts.streams import INGEST_GAPS, WALLEX, Stream
 from ingest.clock import Clock
 from ingest.gaps import PollSeen
-from ingest.http import Answer
+from ingest.http import Answer, HttpClient
 from ingest.sink import Poll
 from ingest.source import Surroundings
+from ingest.weight import WeightBudget
 
 NOON = dt.datetime(2024, 3, 19, 12, tzinfo=dt.UTC)
 
@@ -122,7 +125,8 @@ class FakeSource:
 class FakeTail:
     """A Tail that says what it is told."""
 
-    def __init__(self, polls: Sequence[PollSeen] = (), gap: Gap | None = None) -> None:
+    def __init__(self, polls: Sequence[PollSeen] = (), gap: Gap | None = None, records: Sequence[Record] = ()) -> None:
+        self._records = records
         self._polls = polls
         self._gap = gap
 
@@ -131,6 +135,9 @@ class FakeTail:
 
     async def open_gap(self, venue: str, stream: Stream) -> Gap | None:
         return self._gap
+
+    async def newest_records(self, venue: str, stream: Stream) -> Sequence[Record]:
+        return self._records
 
 
 class FakeHttp:
@@ -166,13 +173,21 @@ def answer(
     )
 
 
-def surroundings(http: FakeHttp, time: FakeTime, stale: list[tuple[str, int]] | None = None) -> Surroundings:
+async def no_web_socket(url: str) -> aiohttp.ClientWebSocketResponse:
+    raise TransientSourceError(f"{url}: expected a WebSocket, found no connection", kind="connection")
+
+
+def surroundings(http: HttpClient, time: FakeTime, stale: list[tuple[str, int]] | None = None) -> Surroundings:
     counted = stale if stale is not None else []
     return Surroundings(
         http=http,
         now=time.now,
         max_ahead=dt.timedelta(seconds=60),
         count_stale=lambda venue, rows: counted.append((venue, rows)),
+        clock=time.clock(),
+        connect=no_web_socket,
+        weight=WeightBudget(3000, time.monotonic),
+        attempts=WeightBudget(55, time.monotonic),
     )
 
 

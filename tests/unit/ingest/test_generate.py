@@ -69,7 +69,14 @@ class World:
         self.wallex_url = f"http://127.0.0.1:{port}/wallex"
         self.cluster = cluster
 
-    async def run(self, *venues: str, polls: int | None = 1, stop: asyncio.Event | None = None, **settings: Any) -> int:
+    async def run(
+        self,
+        *venues: str,
+        polls: int | None = 1,
+        stop: asyncio.Event | None = None,
+        once: bool = False,
+        **settings: Any,
+    ) -> int:
         ingest = IngestSettings(
             _env_file=None,
             **{
@@ -84,7 +91,7 @@ class World:
         kafka = KafkaSettings(kafka_bootstrap_servers=self.cluster, _env_file=None)
         job = JobSettings(_env_file=None)
         return await asyncio.wait_for(
-            generate(ingest, kafka, job, venues=venues, polls=polls, stop=stop or asyncio.Event()), 30
+            generate(ingest, kafka, job, venues=venues, polls=polls, stop=stop or asyncio.Event(), once=once), 30
         )
 
     async def records(self, stream_of: type[Record]) -> list[Record]:
@@ -291,7 +298,22 @@ async def test_a_bad_row_is_in_the_rejected_topic_and_the_others_arrive(world: W
 async def test_a_venue_that_is_not_known_is_named(world: World) -> None:
     with pytest.raises(SettingsError) as caught:
         await world.run("nobitex")
-    assert str(caught.value) == "expected a venue out of coin_market_cap, wallex, found nobitex"
+    assert (
+        str(caught.value)
+        == "expected a venue out of coin_market_cap, wallex, binance, binance_klines, binance_agg_trades, found nobitex"
+    )
+
+
+async def test_a_binance_that_is_nowhere_is_one_clear_line_and_a_gap_and_the_others_go_on(world: World) -> None:
+    nowhere = {"binance_url": "http://127.0.0.1:1", "binance_stream_url": "ws://127.0.0.1:1"}
+    assert await world.run("wallex", "binance", "binance_klines", polls=9, **nowhere) == 1
+    assert len(await world.records(STREAMS[1].record)) == 18
+    found = {gap.stream: gap for gap in await world.records(Gap) if isinstance(gap, Gap)}
+    assert sorted(found) == ["binance_ticker", "crypto_kline_data"]
+    line = "http://127.0.0.1:1: expected an answer, found no connection (ClientConnectorError)"
+    assert {gap.cause for gap in found.values()} == {line}
+    assert found["crypto_kline_data"].recoverable
+    assert {event["error"] for event in world.events("feed_failed")} == {line}
 
 
 async def test_no_topic_is_one_clear_line_before_any_request() -> None:

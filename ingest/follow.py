@@ -1,0 +1,207 @@
+"""Follow one pushed source: batches acknowledged before the next, a lost connection made again, nothing let go."""
+
+import asyncio
+import contextlib
+import datetime as dt
+from collections.abc import AsyncGenerator
+
+import structlog
+
+from contracts.errors import FatalSourceError, TransientSourceError, UndeliveredError
+from contracts.records import Gap, Record, Rejected, replace
+from ingest.backoff import waits
+from ingest.clock import Clock
+from ingest.metrics import Metrics
+from ingest.runner import Outcome
+from ingest.sink import Sink, Tail, route
+from ingest.source import PushedSource
+
+BATCH_RECORDS = 500
+BATCH_SECONDS = 0.02
+WAITING_RECORDS = 2000
+"""Records that wait for Kafka at most; then the source waits, and behind it the socket."""
+
+_LONGEST_WAIT_SECONDS = 30.0
+_FAILURES_THAT_ARE_A_HOLE = 2
+"""A connection that is lost and made again at once leaves holes of its own, symbol by symbol, or none."""
+
+
+class Follower:
+    """Follows one source until it is told to end, or the source fails for good."""
+
+    def __init__(
+        self, source: PushedSource, sink: Sink, metrics: Metrics, clock: Clock, *, stop: asyncio.Event
+    ) -> None:
+        self._source = source
+        self._sink = sink
+        self._metrics = metrics
+        self._clock = clock
+        self._stop = stop
+        self._log = structlog.get_logger().bind(venue=source.name)
+        self._waiting: asyncio.Queue[Record] = asyncio.Queue(WAITING_RECORDS)
+        self._open: Gap | None = None
+        self._failures = 0
+        self._served = 0
+        self._unwritten = False
+
+    async def resume(self, tail: Tail) -> None:
+        """Let the source take up from what an earlier run left in the topics.
+
+        Raises:
+            BrokerError: the tail cannot be read.
+        """
+        stream = self._source.stream
+        records, self._open = await asyncio.gather(
+            tail.newest_records(self._source.venue, stream), tail.open_gap(self._source.venue, stream)
+        )
+        self._source.resume(records)
+
+    async def run(self, seconds: float | None, *, once: bool = False) -> Outcome:
+        """Follow for `seconds` (None: until asked to stop), or `once`: what was missed up to now. Say how it ended.
+
+        What was received before the end is sent before this returns.
+        """
+        pump = asyncio.create_task(self._pump_once() if once else self._pump())
+        sender = asyncio.create_task(self._send_all())
+        stopping = asyncio.create_task(self._stop.wait())
+        fatal = False
+        try:
+            done, _ = await asyncio.wait({pump, sender, stopping}, timeout=seconds, return_when=asyncio.FIRST_COMPLETED)
+            if sender in done:
+                sender.result()
+            if not pump.done():
+                pump.cancel()
+            await asyncio.wait({pump})
+            if not pump.cancelled():
+                fatal = await self._ended(pump)
+            joining = asyncio.create_task(self._waiting.join())
+            await asyncio.wait({joining, sender}, return_when=asyncio.FIRST_COMPLETED)
+            joining.cancel()
+            if sender.done():
+                sender.result()
+        finally:
+            for task in (pump, sender, stopping):
+                task.cancel()
+            await asyncio.gather(pump, sender, stopping, return_exceptions=True)
+        self._log.info("source_stopped", served=self._served)
+        return Outcome(self._source.name, self._served, fatal, self._unwritten)
+
+    async def _ended(self, pump: "asyncio.Task[None]") -> bool:
+        """Put a source that ended for good on record; say whether it did."""
+        error = pump.exception()
+        if isinstance(error, FatalSourceError):
+            self._metrics.error(self._source.name, error.kind)
+            self._log.error("source_fatal", error=str(error))
+            await self._missing(str(error))
+            return True
+        if error is not None:
+            raise error
+        return False
+
+    async def _pump(self) -> None:
+        backoff = waits(self._clock.jitter, first=0.5, longest=_LONGEST_WAIT_SECONDS)
+        while True:
+            try:
+                async with contextlib.aclosing(self._records(self._source.records())) as records:
+                    async for record in records:
+                        if self._failures and not isinstance(record, Gap | Rejected):
+                            self._failures = 0
+                            backoff = waits(self._clock.jitter, first=0.5, longest=_LONGEST_WAIT_SECONDS)
+                        await self._waiting.put(record)
+            except TransientSourceError as error:
+                await self._failed(error)
+                await self._clock.sleep(max(next(backoff), error.retry_after or 0))
+
+    async def _pump_once(self) -> None:
+        try:
+            async with contextlib.aclosing(self._records(self._source.catch_up())) as records:
+                async for record in records:
+                    await self._waiting.put(record)
+            self._served += 1
+            self._metrics.succeeded(self._source.name)
+        except TransientSourceError as error:
+            self._failures = _FAILURES_THAT_ARE_A_HOLE - 1
+            await self._failed(error)
+
+    async def _records(self, records: AsyncGenerator[Record, None]) -> AsyncGenerator[Record, None]:
+        """Pass records on, and close the open Gap of the whole stream once the source has caught up."""
+        try:
+            async for record in records:
+                yield record
+                if self._open is not None and self._source.whole and not isinstance(record, Gap | Rejected):
+                    yield self._closed(self._open, record.event_time)
+                    self._open = None
+            if self._open is not None and self._source.whole:
+                yield self._closed(self._open, self._source.newest or self._open.from_time)
+                self._open = None
+        finally:
+            await records.aclose()
+
+    def _closed(self, gap: Gap, moment: dt.datetime) -> Gap:
+        self._log.warning("gap_closed", since=gap.from_time.isoformat(), cause=gap.cause)
+        now = self._clock.now()
+        return replace(gap, to_time=max(moment, gap.from_time), ingest_time=now, repaired_at=now)
+
+    async def _failed(self, error: TransientSourceError) -> None:
+        self._failures += 1
+        self._metrics.error(self._source.name, error.kind)
+        self._log.warning("feed_failed", kind=error.kind, error=str(error), retry_after=error.retry_after)
+        if self._failures >= _FAILURES_THAT_ARE_A_HOLE:
+            await self._missing(str(error))
+
+    async def _missing(self, cause: str) -> None:
+        """Put on record that nothing of the stream arrives, once; what is missed is told symbol by symbol later."""
+        if self._open is not None:
+            return
+        now = self._clock.now()
+        since = self._source.newest or now
+        self._open = Gap(
+            venue=self._source.venue,
+            event_time=since,
+            ingest_time=now,
+            symbol="*",
+            stream=self._source.stream.topic,
+            from_time=since,
+            cause=cause,
+            recoverable=True,
+        )
+        self._metrics.gap_opened(self._source.name)
+        self._log.warning("gap_open", since=since.isoformat(), cause=cause)
+        await self._waiting.put(self._open)
+
+    async def _send_all(self) -> None:
+        while True:
+            batch = await self._batch()
+            await self._deliver(batch)
+            for _ in batch:
+                self._waiting.task_done()
+
+    async def _batch(self) -> list[Record]:
+        """Take what is there, and what comes within a moment, up to a full batch."""
+        batch = [await self._waiting.get()]
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(BATCH_SECONDS):
+                while len(batch) < BATCH_RECORDS:
+                    batch.append(await self._waiting.get())
+        return batch
+
+    async def _deliver(self, batch: list[Record]) -> None:
+        """Send a batch until Kafka has acknowledged all of it; a record may arrive twice and never not at all."""
+        name, poll = self._source.name, route(batch)
+        backoff = waits(self._clock.jitter, first=0.5, longest=_LONGEST_WAIT_SECONDS)
+        while True:
+            try:
+                await self._sink.send_poll(poll)
+                break
+            except UndeliveredError as error:
+                self._unwritten = True
+                self._metrics.error(name, "undelivered")
+                self._log.warning("batch_undelivered", error=str(error))
+                await self._clock.sleep(next(backoff))
+        self._unwritten = False
+        for stream, sent in poll.items():
+            self._metrics.acknowledged(name, stream.topic, len(sent))
+        self._metrics.rejected(name, sum(isinstance(record, Rejected) for record in batch))
+        if self._source.stream in poll:
+            self._served += 1
+            self._metrics.succeeded(name)

@@ -1,0 +1,131 @@
+"""Numbers that must come without a hole: ids of aggregate trades, open times of klines counted in intervals.
+
+Pure: nothing here knows a clock, a socket or Kafka.
+"""
+
+import bisect
+import datetime as dt
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
+
+
+@dataclass(frozen=True)
+class Hole:
+    """The numbers `first` to `last` (inclusive) did not come between `from_time` and `to_time`.
+
+    `found_at` is when that was noticed (monotonic seconds); `asked` says that a refill is under way.
+    """
+
+    first: int
+    last: int
+    from_time: dt.datetime
+    to_time: dt.datetime
+    found_at: float
+    cause: str
+    asked: bool = False
+
+    @property
+    def count(self) -> int:
+        """How many numbers are missing."""
+        return self.last - self.first + 1
+
+
+class Continuity:
+    """What came of one sequence: everything below `next_number` but for the holes.
+
+    A number is taken once, in whatever order the numbers come. A hole that is not `asked` for yet may still close by
+    itself: frames overtake each other.
+    """
+
+    def __init__(self) -> None:
+        self.next_number: int | None = None
+        self._newest_at: dt.datetime | None = None
+        self._holes: list[Hole] = []
+
+    @property
+    def holes(self) -> tuple[Hole, ...]:
+        """Return the holes, in order."""
+        return tuple(self._holes)
+
+    @property
+    def newest_at(self) -> dt.datetime | None:
+        """Return the moment up to which the sequence is known."""
+        return self._newest_at
+
+    def resume(self, known: Iterable[tuple[int, dt.datetime, dt.datetime]], now: float, cause: str) -> None:
+        """Take up from numbers that came before, each with the moments it begins and ends at, in any order."""
+        for number, begins, ends in sorted(known):
+            self.take(number, begins, ends, now, cause)
+
+    def take(self, number: int, begins: dt.datetime, ends: dt.datetime, now: float, cause: str) -> bool:
+        """Take a number that came and say whether it is new; numbers before it that did not come become a hole.
+
+        `begins` and `ends` are the moments the number stands for: for a trade both are its time.
+        """
+        self.expect(number, begins, now, cause)
+        assert self.next_number is not None
+        if number == self.next_number:
+            self.next_number = number + 1
+            self._newest_at = ends
+            return True
+        return self._fill(number, begins, ends)
+
+    def expect(self, number: int, begins: dt.datetime, now: float, cause: str) -> None:
+        """Note that every number before `number` must have come; those that did not become a hole."""
+        if self.next_number is None or self._newest_at is None:
+            self.next_number, self._newest_at = number, begins
+        elif number > self.next_number:
+            self._holes.append(
+                Hole(self.next_number, number - 1, self._newest_at, max(begins, self._newest_at), now, cause)
+            )
+            self.next_number, self._newest_at = number, max(begins, self._newest_at)
+
+    def has(self, number: int) -> bool:
+        """Say whether a number came."""
+        if self.next_number is None or number >= self.next_number:
+            return False
+        return self._find(number) is None
+
+    def overdue(self, before: float) -> list[Hole]:
+        """Return the holes found up to a moment that nobody has asked for, and mark them as asked for."""
+        due = [hole for hole in self._holes if not hole.asked and hole.found_at <= before]
+        self._holes = [replace(hole, asked=True) if hole in due else hole for hole in self._holes]
+        return due
+
+    def give_up(self, first: int, last: int) -> int:
+        """Forget what is still missing of a range: nobody will fill it. Returns how many numbers that were."""
+        kept: list[Hole] = []
+        forgotten = 0
+        for hole in self._holes:
+            low, high = max(hole.first, first), min(hole.last, last)
+            if low > high:
+                kept.append(hole)
+                continue
+            forgotten += high - low + 1
+            if hole.first < low:
+                kept.append(replace(hole, last=low - 1))
+            if high < hole.last:
+                kept.append(replace(hole, first=high + 1))
+        self._holes = kept
+        return forgotten
+
+    def ask_again(self) -> None:
+        """Let every hole be asked for anew: what was under way is lost."""
+        self._holes = [replace(hole, asked=False) for hole in self._holes]
+
+    def _find(self, number: int) -> int | None:
+        place = bisect.bisect_right(self._holes, number, key=lambda hole: hole.first) - 1
+        return place if place >= 0 and number <= self._holes[place].last else None
+
+    def _fill(self, number: int, begins: dt.datetime, ends: dt.datetime) -> bool:
+        place = self._find(number)
+        if place is None:
+            return False
+        hole = self._holes[place]
+        parts = []
+        if hole.first < number:
+            parts.append(replace(hole, last=number - 1, to_time=min(max(begins, hole.from_time), hole.to_time)))
+        if number < hole.last:
+            parts.append(replace(hole, first=number + 1, from_time=min(max(ends, hole.from_time), hole.to_time)))
+        self._holes[place : place + 1] = parts
+        return True

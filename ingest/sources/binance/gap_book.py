@@ -1,0 +1,71 @@
+"""Holes as Gap records, each written again as more is known of it."""
+
+import datetime as dt
+
+from contracts.records import Gap, replace
+from contracts.streams import Stream
+from ingest.sources.binance import VENUE
+from ingest.sources.binance.continuity import Hole
+
+FRAMES_LOST = "a push did not arrive"
+HALT = "the venue has nothing for this time (a halt): there is nothing to refill"
+TOO_OLD = 'older than COINLAKE_BINANCE_REFILL_HOURS: fill it with "coinlake backfill"'
+_REMEMBERED = 10_000
+
+
+class GapBook:
+    """The Gaps of one stream. Holes of a symbol that begin together share a Kafka key: one Gap tells of all."""
+
+    def __init__(self, stream: Stream) -> None:
+        self._stream = stream
+        self._parts: dict[tuple[str, dt.datetime], dict[tuple[str, int], Gap]] = {}
+
+    def opened(self, symbol: str, track: str, hole: Hole, now: dt.datetime) -> Gap:
+        """Return the record of a hole that was just found; a refill may still close it."""
+        return self._write(track, hole.first, self._gap(symbol, hole, now, recoverable=True))
+
+    def repaired(self, symbol: str, track: str, hole: Hole, now: dt.datetime) -> Gap:
+        """Return the record of a hole that is filled."""
+        return self._write(track, hole.first, replace(self._gap(symbol, hole, now, recoverable=True), repaired_at=now))
+
+    def lost(self, symbol: str, track: str, hole: Hole, now: dt.datetime, why: str, *, recoverable: bool) -> Gap:
+        """Return the record of a hole that nobody fills now, and why."""
+        cause = why if not recoverable else f"{hole.cause}; {why}"
+        gap = replace(self._gap(symbol, hole, now, recoverable=recoverable), cause=cause)
+        return self._write(track, hole.first, gap)
+
+    def _gap(self, symbol: str, hole: Hole, now: dt.datetime, *, recoverable: bool) -> Gap:
+        return Gap(
+            venue=VENUE,
+            event_time=hole.from_time,
+            ingest_time=now,
+            symbol=symbol,
+            stream=self._stream.topic,
+            from_time=hole.from_time,
+            to_time=hole.to_time,
+            cause=hole.cause,
+            recoverable=recoverable,
+            missed=hole.count,
+        )
+
+    def _write(self, track: str, first: int, gap: Gap) -> Gap:
+        parts = self._parts.setdefault((gap.symbol, gap.from_time), {})
+        parts[track, first] = gap
+        while len(self._parts) > _REMEMBERED:
+            self._parts.pop(next(iter(self._parts)))
+        return merged(list(parts.values()))
+
+
+def merged(gaps: list[Gap]) -> Gap:
+    """Tell of several holes that begin together as one: repaired when all are, as long as the longest."""
+    newest = gaps[-1]
+    repairs = [gap.repaired_at for gap in gaps if gap.repaired_at is not None]
+    return replace(
+        newest,
+        to_time=max(gap.to_time for gap in gaps if gap.to_time is not None),
+        cause="; ".join(dict.fromkeys(gap.cause for gap in gaps)),
+        recoverable=any(gap.recoverable and gap.repaired_at is None for gap in gaps)
+        or all(gap.recoverable for gap in gaps),
+        missed=sum(gap.missed or 0 for gap in gaps),
+        repaired_at=max(repairs) if len(repairs) == len(gaps) else None,
+    )

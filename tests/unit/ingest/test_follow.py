@@ -1,0 +1,200 @@
+"""Batches, back-pressure, retries, and the hole of a feed that cannot be reached."""
+
+import asyncio
+import contextlib
+import datetime as dt
+from collections.abc import AsyncGenerator, Awaitable, Callable, Sequence
+
+import pytest
+
+from contracts.errors import BrokerError, CoinlakeError, FatalSourceError, TransientSourceError
+from contracts.records import Gap, Record
+from contracts.streams import INGEST_GAPS, WALLEX
+from ingest.clock import Clock
+from ingest.follow import BATCH_RECORDS, WAITING_RECORDS, Follower
+from ingest.metrics import Metrics
+from ingest.runner import Outcome
+from ingest.sink import Poll, Sink
+from tests.unit.ingest.fakes import NOON, BrokenSink, FakeTail, HangingSink, ListSink, at, ticker
+
+Step = Sequence[Record] | CoinlakeError | Callable[[], Awaitable[None]]
+
+
+class FakeFeed:
+    """A PushedSource that plays steps, one list of steps for each call of `records`; then it waits for ever."""
+
+    name = "wallex"
+    venue = "wallex"
+    stream = WALLEX
+
+    def __init__(self, *calls: Sequence[Step]) -> None:
+        self.newest: dt.datetime | None = None
+        self.whole = True
+        self.resumed: Sequence[Record] = ()
+        self.yielded = 0
+        self._calls = list(calls)
+
+    def resume(self, records: Sequence[Record]) -> None:
+        self.resumed = records
+        self.newest = max((record.event_time for record in records), default=None)
+
+    async def records(self) -> AsyncGenerator[Record, None]:
+        steps = self._calls.pop(0) if self._calls else [TransientSourceError("no answer", kind="connection")]
+        for step in steps:
+            if isinstance(step, CoinlakeError):
+                raise step
+            if isinstance(step, Sequence):
+                for record in step:
+                    self.yielded += 1
+                    self.newest = record.event_time
+                    yield record
+            else:
+                await step()
+        await asyncio.Event().wait()
+
+    async def catch_up(self) -> AsyncGenerator[Record, None]:
+        for step in self._calls.pop(0):
+            if isinstance(step, CoinlakeError):
+                raise step
+            assert isinstance(step, Sequence)
+            for record in step:
+                yield record
+
+
+def quick() -> Clock:
+    async def sleep(_: float) -> None:
+        await asyncio.sleep(0.001)
+
+    return Clock(sleep=sleep)
+
+
+def rows(count: int, start: int = 0) -> list[Record]:
+    return [ticker(at(number), f"S{number}") for number in range(start, start + count)]
+
+
+def lost(text: str = "lost") -> TransientSourceError:
+    return TransientSourceError(text, kind="closed")
+
+
+async def followed(
+    feed: FakeFeed, sink: Sink, *, seconds: float = 0.15, once: bool = False, tail: FakeTail | None = None
+) -> tuple[Outcome, Metrics]:
+    metrics = Metrics(["wallex"], lambda: 0.0)
+    follower = Follower(feed, sink, metrics, quick(), stop=asyncio.Event())
+    await follower.resume(tail or FakeTail())
+    return await asyncio.wait_for(follower.run(seconds, once=once), 10), metrics
+
+
+async def test_records_arrive_in_order_in_bounded_batches() -> None:
+    sink = ListSink()
+    outcome, metrics = await followed(FakeFeed([rows(1300)]), sink, seconds=0.5)
+    assert sink.records(WALLEX) == rows(1300)
+    assert max(len(poll[WALLEX]) for poll in sink.polls) <= BATCH_RECORDS
+    assert outcome.served == len(sink.polls) < 100
+    assert metrics.seconds_since_success() == {"wallex": 0.0}
+
+
+async def test_a_batch_that_is_not_acknowledged_is_sent_again_and_nothing_is_lost() -> None:
+    sink = ListSink(refuse=lambda call: call in {0, 1, 3})
+    outcome, metrics = await followed(FakeFeed([rows(700)]), sink, seconds=0.5)
+    assert sink.records(WALLEX) == rows(700)
+    assert not outcome.unwritten
+    errors = {"venue": "wallex", "kind": "undelivered"}
+    assert metrics.registry.get_sample_value("coinlake_ingest_errors_total", errors) == 3
+
+
+async def test_a_kafka_that_does_not_answer_stops_the_source_and_not_the_memory() -> None:
+    feed, sink = FakeFeed([rows(10_000)]), HangingSink()
+    follower = Follower(feed, sink, Metrics(["wallex"], lambda: 0.0), quick(), stop=asyncio.Event())
+    await follower.resume(FakeTail())
+    run = asyncio.create_task(follower.run(None))
+    await asyncio.sleep(0.2)
+    assert feed.yielded <= WAITING_RECORDS + BATCH_RECORDS + 1
+    run.cancel()
+    with contextlib.suppress(asyncio.CancelledError):
+        await run
+
+
+async def test_a_stop_sends_what_was_received() -> None:
+    stop = asyncio.Event()
+
+    async def asked() -> None:
+        stop.set()
+
+    class SlowSink(ListSink):
+        async def send_poll(self, poll: Poll) -> None:
+            await asyncio.sleep(0.05)
+            await super().send_poll(poll)
+
+    sink = SlowSink()
+    follower = Follower(FakeFeed([rows(900), asked]), sink, Metrics(["wallex"], lambda: 0.0), quick(), stop=stop)
+    await follower.resume(FakeTail())
+    await asyncio.wait_for(follower.run(None), 5)
+    assert sink.records(WALLEX) == rows(900)
+
+
+async def test_a_connection_that_is_lost_once_is_made_again_without_a_gap_of_the_whole_stream() -> None:
+    sink = ListSink()
+    await followed(FakeFeed([rows(2), lost()], [rows(2, 2), lost()], [rows(1, 4)]), sink)
+    assert sink.records(WALLEX) == rows(5)
+    assert sink.gaps == []
+
+
+def facts(gaps: Sequence[Gap]) -> list[tuple[str, str, dt.datetime, dt.datetime | None, bool, bool]]:
+    return [(g.symbol, g.cause, g.from_time, g.to_time, g.recoverable, g.repaired_at is not None) for g in gaps]
+
+
+async def test_a_venue_that_stays_away_is_one_gap_from_the_newest_record_to_the_first_after_it() -> None:
+    sink = ListSink()
+    feed = FakeFeed([rows(2), lost("one")], [lost("two")], [lost("three")], [rows(1, 60)])
+    await followed(feed, sink)
+    assert facts(sink.gaps) == [
+        ("*", "two", at(1), None, True, False),
+        ("*", "two", at(1), at(60), True, True),
+    ]
+    assert len({gap.from_time for gap in sink.gaps}) == 1
+
+
+async def test_the_gap_of_the_whole_stream_stays_open_until_every_hole_is_filled() -> None:
+    sink = ListSink()
+    feed = FakeFeed([lost()], [lost()], [rows(3)])
+    feed.whole = False
+    await followed(feed, sink, tail=FakeTail(records=[ticker(at(-60))]))
+    assert [gap.to_time for gap in sink.gaps] == [None]
+    assert feed.resumed == [ticker(at(-60))]
+    assert sink.gaps[0].from_time == at(-60)
+
+
+async def test_a_venue_that_is_nowhere_is_one_gap_and_never_served() -> None:
+    sink = ListSink()
+    outcome, _ = await followed(FakeFeed(), sink)
+    assert (outcome.served, outcome.fatal) == (0, False)
+    assert [(gap.symbol, gap.cause, gap.recoverable) for gap in sink.gaps] == [("*", "no answer", True)]
+
+
+async def test_a_fatal_feed_ends_with_a_gap() -> None:
+    sink = ListSink()
+    outcome, _ = await followed(FakeFeed([rows(1), FatalSourceError("no such symbol", kind="code_-1121")]), sink)
+    assert outcome.fatal
+    assert sink.records(WALLEX) == rows(1)
+    assert facts(sink.gaps) == [("*", "no such symbol", NOON, None, True, False)]
+
+
+async def test_once_sends_what_was_missed_and_ends() -> None:
+    sink = ListSink()
+    outcome, _ = await followed(FakeFeed([rows(3)]), sink, seconds=5, once=True)
+    assert sink.records(WALLEX) == rows(3)
+    assert outcome.served > 0
+
+
+async def test_once_with_a_venue_that_is_nowhere_is_a_gap() -> None:
+    sink = ListSink()
+    outcome, _ = await followed(FakeFeed([lost("nowhere")]), sink, seconds=5, once=True)
+    assert outcome.served == 0
+    assert [gap.cause for gap in sink.gaps] == ["nowhere"]
+    assert list(sink.polls[0]) == [INGEST_GAPS]
+
+
+async def test_a_producer_that_cannot_go_on_ends_the_run() -> None:
+    with pytest.raises(BrokerError):
+        await followed(FakeFeed([rows(1)]), BrokenSink())
