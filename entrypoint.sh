@@ -11,6 +11,8 @@ usage: entrypoint.sh COMMAND [ARGUMENT ...]
   generate      poll the venues into Kafka
   process       land, join, build, publish
   rebuild       compute a range anew, or only count what is missing
+  backfill      import archive files, or klines over REST
+  maintain      merge small files, remove old ones
   simulate      the venues, generated or recorded
   record        make a recording from the live venues
   import        make a recording from snapshots of real answers
@@ -19,6 +21,9 @@ usage: entrypoint.sh COMMAND [ARGUMENT ...]
   lease         who writes the tables
   show          a coin's candles
   explain       one candle, back to its messages
+  gaps          the holes on record
+  asof          what the tables said at a time
+  reconcile     candles beside the exchange's own
   env           export lines for pandas, DuckDB and others
   shell         a Spark shell on the lake
   spark-master  Spark's standalone master
@@ -34,7 +39,10 @@ EOF
 command=${1:-help}
 
 case "${command}" in
-    generate | process | rebuild | simulate | record | import | topics | buckets | lease | show | explain | env | shell)
+    generate | process | rebuild | backfill | maintain | simulate | record | import | topics | buckets | lease)
+        exec coinlake "$@"
+        ;;
+    show | explain | gaps | asof | reconcile | env | shell)
         exec coinlake "$@"
         ;;
     spark-master)

@@ -122,7 +122,7 @@ class Gap(Record, frozen=True, kw_only=True):
 
     `event_time` equals `from_time`. `to_time` is null while the hole is still open; the record that
     closes it has the same key and replaces it. `symbol` is "*" where the whole stream is missing.
-    `missed` is the number of polls that were due and were not served, null where it is unknown.
+    `missed` is the number of polls, klines or trade ids that were due and did not come, null where it is unknown.
     """
 
     symbol: str

@@ -29,6 +29,15 @@ _SNAPSHOTS = """
     QUALIFY row_number() OVER (PARTITION BY market ORDER BY event_time DESC) = 1
     ORDER BY market
 """
+_RATES = """
+    SELECT coin, market, event_time, price_tmn / price_usd AS by_coin_market_cap, implied_usdt_tmn, premium_binance
+    FROM (
+        SELECT * FROM market_snapshots
+        QUALIFY row_number() OVER (PARTITION BY coin, market ORDER BY event_time DESC) = 1
+    )
+    WHERE market_quote = 'TMN' AND implied_usdt_tmn IS NOT NULL AND price_usd > 0
+    ORDER BY coin, market
+"""
 
 
 class Candle(msgspec.Struct, frozen=True):
@@ -58,6 +67,24 @@ class Snapshot(msgspec.Struct, frozen=True):
     base_tmn: Decimal | None
     price_tmn: Decimal | None
     premium: Decimal | None
+    usdt_tmn: Decimal | None = None
+    binance_price: Decimal | None = None
+    premium_binance: Decimal | None = None
+    implied_usdt_tmn: Decimal | None = None
+
+
+class ImpliedRate(msgspec.Struct, frozen=True):
+    """What one USDT is worth in toman by the newest prices of one coin that Wallex sells for toman.
+
+    `by_coin_market_cap` takes the coin's USD price there, `implied_usdt_tmn` its USDT price on Binance.
+    """
+
+    coin: str
+    market: str
+    event_time: dt.datetime
+    by_coin_market_cap: float
+    implied_usdt_tmn: Decimal
+    premium_binance: Decimal | None
 
 
 class Total(msgspec.Struct, frozen=True):
@@ -75,7 +102,8 @@ class Total(msgspec.Struct, frozen=True):
 class CoinReport(msgspec.Struct, frozen=True):
     """A coin's newest candles per series, its newest snapshot per Wallex market, and the newest totals of all coins.
 
-    All in time order; `snapshots` is empty for a coin that is on no Wallex market.
+    All in time order; `snapshots` is empty for a coin that is on no Wallex market. `rates` are the newest implied toman
+    rates of all coins, by coin.
     """
 
     coin: str
@@ -83,6 +111,7 @@ class CoinReport(msgspec.Struct, frozen=True):
     candles: tuple[Candle, ...]
     snapshots: tuple[Snapshot, ...]
     totals: tuple[Total, ...]
+    rates: tuple[ImpliedRate, ...] = ()
 
     def series(self) -> list[tuple[str, str]]:
         """List the series, (venue, quote), that have candles."""
@@ -112,10 +141,14 @@ def read_report(lake: LakeSettings, coin: str, last: int, interval: str = "10m")
         connection.register("market_cap", open_dataset(lake, MARKET_CAP, newest_dates=dates))
         totals = _rows(connection, _MARKET_CAPS, Total, interval=interval, last=last)
         snapshots: tuple[Snapshot, ...] = ()
+        rates: tuple[ImpliedRate, ...] = ()
         if _has_snapshots(lake, coin):
             connection.register("market_snapshots", open_dataset(lake, MARKET_SNAPSHOTS, coin, dates))
             snapshots = _rows(connection, _SNAPSHOTS, Snapshot)
-    return CoinReport(coin=coin, interval=interval, candles=candles, snapshots=snapshots, totals=totals)
+            if any(snapshot.implied_usdt_tmn is not None for snapshot in snapshots):
+                connection.register("market_snapshots", open_dataset(lake, MARKET_SNAPSHOTS, newest_dates=1))
+                rates = _rows(connection, _RATES, ImpliedRate)
+    return CoinReport(coin=coin, interval=interval, candles=candles, snapshots=snapshots, totals=totals, rates=rates)
 
 
 def dates_of(last: int, interval: str) -> int:
@@ -146,6 +179,6 @@ R = TypeVar("R", bound=msgspec.Struct)
 
 
 def _rows(connection: duckdb.DuckDBPyConnection, query: str, kind: type[R], **values: object) -> tuple[R, ...]:
-    """Run a query and turn its rows into records; decimals stay decimals."""
+    """Run a query and turn its rows into records; decimals stay decimals, fields with a default may be missing."""
     rows = connection.sql(query, params=values).to_arrow_table().to_pylist()
     return tuple(msgspec.convert(row, kind) for row in rows)

@@ -12,9 +12,10 @@ from contracts.settings import LakeSettings
 from serve.amounts import clock, grouped, percent, places_of, price, short
 from serve.chart import draw
 from serve.coin_report import Candle, CoinReport, Snapshot, Total, read_report
+from serve.rate_chart import rate_table
 from serve.uncut import Uncut
 
-DEFAULT_SERIES = (("coin_market_cap", "USD"), ("base_tmn", "TMN"))
+DEFAULT_SERIES = (("coin_market_cap", "USD"), ("binance", "USDT"), ("base_tmn", "TMN"))
 CHART_WIDTH, CHART_HEIGHT = 96, 12
 
 
@@ -33,7 +34,7 @@ def show(
 
 
 def choose(report: CoinReport, quotes: Sequence[str]) -> list[tuple[str, str]]:
-    """Choose the series to show: those in one of the quotes; without any, the coin in USD and its toman base price.
+    """Choose the series to show: those in one of the quotes; without any, USD, Binance's USDT and the toman base price.
 
     Raises:
         NoDataError: no series has such a quote; the message names the quotes that there are.
@@ -50,7 +51,7 @@ def choose(report: CoinReport, quotes: Sequence[str]) -> list[tuple[str, str]]:
 
 
 def page(report: CoinReport, series: Sequence[tuple[str, str]], width: int) -> Group:
-    """Lay out the whole page: header, candle tables, chart of the first series, total market cap."""
+    """Lay out the whole page: header, candle tables, chart of the first series, total market cap, toman rates."""
     parts: list[RenderableType] = [*header(report), Text()]
     for venue, quote in series:
         parts += [candle_table(report, venue, quote), Text()]
@@ -58,6 +59,9 @@ def page(report: CoinReport, series: Sequence[tuple[str, str]], width: int) -> G
     parts += [Text(_title(report, venue, quote), style="bold"), draw(report.of(venue, quote), width, CHART_HEIGHT)]
     if report.totals:
         parts += [Text(), total_table(report.totals)]
+    if report.rates:
+        own = next((snapshot.usdt_tmn for snapshot in report.snapshots if snapshot.usdt_tmn is not None), None)
+        parts += [Text(), rate_table(report.rates, own)]
     return Group(*parts)
 
 
@@ -69,6 +73,11 @@ def header(report: CoinReport) -> Iterator[Text]:
         yield _line(f"{venue} {quote}", price(newest.close), f"close of the candle of {clock(newest.open_time)}")
     for snapshot in report.snapshots:
         yield _line(f"premium {snapshot.market}", percent(snapshot.premium, signed=True), _premium_detail(snapshot))
+        if snapshot.implied_usdt_tmn is not None:
+            detail = (
+                f"{percent(snapshot.premium_binance, signed=True)} over Binance's {price(snapshot.binance_price)} USDT"
+            )
+            yield _line(f"USDT by {snapshot.market}", price(snapshot.implied_usdt_tmn), f"TMN, {detail}")
     for total in report.totals[-1:]:
         detail = (
             f"{total.coins} coins, {total.largest_coin} {percent(total.dominance)}, until {clock(total.close_time)}"

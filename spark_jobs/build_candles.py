@@ -15,44 +15,104 @@ from pyspark.sql import DataFrame
 from pyspark.sql.streaming.query import StreamingQuery
 
 from contracts.settings import JobSettings
-from contracts.tables import BRONZE_COIN_MARKET_CAP, BRONZE_WALLEX, CANDLES, MARKET_SNAPSHOTS, REPEAT, Table
+from contracts.tables import (
+    BRONZE_BINANCE_AGG_TRADES,
+    BRONZE_COIN_MARKET_CAP,
+    BRONZE_CRYPTO_KLINE_DATA,
+    BRONZE_WALLEX,
+    CANDLES,
+    IMPORTED_AGG_TRADES,
+    IMPORTED_KLINES,
+    KLINES,
+    MARKET_SNAPSHOTS,
+    REPEAT,
+    Table,
+)
 from spark_jobs.context import Context
 from spark_jobs.edges.lake import Transaction, transaction_of
 from spark_jobs.edges.progress import Outcome
-from spark_jobs.transforms.roll_up import bucket_of, finish, interval_name, roll_up
+from spark_jobs.transforms.exchange_candles import kline_candles, one_of_each_trade, trade_candles
+from spark_jobs.transforms.roll_up import (
+    BINANCE,
+    BINANCE_TRADES,
+    bucket_of,
+    finish,
+    interval_name,
+    intervals_from,
+    roll_up,
+)
 from spark_jobs.transforms.samples import BASE_TMN, base_candles, quote_candles, ticker_candles
-from spark_jobs.transforms.spans import EVER, Span, aligned, spans_of, within
+from spark_jobs.transforms.spans import EVER, Span, covering, spans_of, within
+
+Read = Callable[[Table], DataFrame]
+"""Reads the rows of a table that lie in the stretches which are computed again."""
 
 
 class Source(NamedTuple):
-    """One venue's price series: the table they come from and how its rows become candles of zero length."""
+    """One venue's price series.
+
+    `streams` are the tables whose appends touch its candles, `time` the column that says when, `candles` makes small
+    candles of the rows that it reads.
+    """
 
     venue: str
-    table: Table
-    candles: Callable[[DataFrame], DataFrame]
+    streams: tuple[Table, ...]
+    candles: Callable[[Read], DataFrame]
+    time: str = "event_time"
 
 
 SOURCES: tuple[Source, ...] = (
-    Source("coin_market_cap", BRONZE_COIN_MARKET_CAP, quote_candles),
-    Source("wallex", BRONZE_WALLEX, ticker_candles),
-    Source(BASE_TMN, MARKET_SNAPSHOTS, base_candles),
+    Source("coin_market_cap", (BRONZE_COIN_MARKET_CAP,), lambda read: quote_candles(read(BRONZE_COIN_MARKET_CAP))),
+    Source("wallex", (BRONZE_WALLEX,), lambda read: ticker_candles(read(BRONZE_WALLEX))),
+    Source(BASE_TMN, (MARKET_SNAPSHOTS,), lambda read: base_candles(read(MARKET_SNAPSHOTS))),
 )
+"""Prices, one sample each. They share a query, whose checkpoint knows its tables by their order."""
+
+BINANCE_SOURCES: tuple[Source, ...] = (
+    # Silver klines are replaced, which no stream sees: what touches them is what they are made of, a stage earlier.
+    Source(
+        BINANCE,
+        (BRONZE_CRYPTO_KLINE_DATA, IMPORTED_KLINES),
+        lambda read: kline_candles(read(KLINES)),
+        time="open_time",
+    ),
+    Source(
+        BINANCE_TRADES,
+        (BRONZE_BINANCE_AGG_TRADES, IMPORTED_AGG_TRADES),
+        lambda read: trade_candles(one_of_each_trade(read(BRONZE_BINANCE_AGG_TRADES), read(IMPORTED_AGG_TRADES))),
+    ),
+)
+"""An exchange's own candles and trades, in a query of their own: a checkpoint cannot be given more tables."""
+
+BINANCE_QUERY = f"{CANDLES.name}_{BINANCE}"
 
 Touched = Mapping[str, Sequence[Span]]
 """Per venue, the stretches of time whose candles are to be computed again."""
 
 
 def plan(candles: DataFrame, rules: JobSettings) -> DataFrame:
-    """Roll candles of zero length up into rows of the `candles` table."""
-    return candles.transform(roll_up, rules.candle_minutes).transform(
-        finish, rules.candle_minutes, rules.sample_seconds
+    """Roll small candles up into rows of the `candles` table, of every interval."""
+    return (
+        candles.transform(roll_up, rules.candle_minutes)
+        .transform(roll_up, *intervals_from(rules.candle_minutes))
+        .transform(finish, rules.sample_seconds)
     )
 
 
-def start(context: Context) -> StreamingQuery:
-    """Start bringing the candles of all venues up to date with what was landed and joined."""
-    context.lake.ensure(CANDLES)
+def start(context: Context) -> list[StreamingQuery]:
+    """Start bringing the candles of all venues up to date with what was landed, imported and joined."""
+    lake = context.lake
+    lake.ensure(CANDLES)
+    started = [_start(context, CANDLES.name, SOURCES)]
+    tables = [table for source in BINANCE_SOURCES for table in source.streams]
+    if not all(map(lake.is_empty, tables)):
+        for table in tables:
+            lake.ensure(table)
+        started.append(_start(context, BINANCE_QUERY, BINANCE_SOURCES))
+    return started
 
+
+def _start(context: Context, query: str, sources: Sequence[Source]) -> StreamingQuery:
     def write(batch: DataFrame, number: int) -> Outcome:
         touched = touched_spans(batch, context.rules.candle_minutes)
         if not touched:
@@ -60,16 +120,14 @@ def start(context: Context) -> StreamingQuery:
         rows = compute(context, touched)
         return Outcome(replace(context, rows, touched, transaction_of(batch, number, CANDLES)))
 
-    return context.lake.run(CANDLES.name, reduce(DataFrame.unionByName, map(_new_rows(context), SOURCES)), write)
+    new = [_new_rows(context, source, table) for source in sources for table in source.streams]
+    return context.lake.run(query, reduce(DataFrame.unionByName, new), write)
 
 
-def _new_rows(context: Context) -> Callable[[Source], DataFrame]:
-    def stream(source: Source) -> DataFrame:
-        rows = context.lake.read_stream(source.table)
-        fresh = rows.where(~F.col(REPEAT.name)) if REPEAT.name in source.table.schema.names else rows
-        return fresh.select(F.lit(source.venue).alias("venue"), "event_time")
-
-    return stream
+def _new_rows(context: Context, source: Source, table: Table) -> DataFrame:
+    rows = context.lake.read_stream(table)
+    fresh = rows.where(~F.col(REPEAT.name)) if REPEAT.name in table.schema.names else rows
+    return fresh.select(F.lit(source.venue).alias("venue"), F.col(source.time).alias("event_time"))
 
 
 def touched_spans(rows: DataFrame, minutes: int) -> dict[str, list[Span]]:
@@ -82,33 +140,46 @@ def touched_spans(rows: DataFrame, minutes: int) -> dict[str, list[Span]]:
     return {venue: spans_of(starts, length) for venue, starts in sorted(touched.items())}
 
 
-def compute(context: Context, touched: Touched, snapshots: DataFrame | None = None) -> DataFrame:
+def compute(context: Context, touched: Touched, instead: Mapping[str, DataFrame] | None = None) -> DataFrame:
     """Compute the candles of these stretches anew, from everything that bronze and silver hold of them.
 
-    `snapshots` stands in for the table market_snapshots, where that is about to be replaced.
+    A candle of any interval that meets a stretch is computed, of the whole of its time. `instead` holds, by name, rows
+    that stand in for those of a table which is about to be replaced.
     """
+    widest = intervals_from(context.rules.candle_minutes)[-1]
 
     def rows(source: Source) -> DataFrame:
-        replaced = snapshots if source.table is MARKET_SNAPSHOTS else None
-        return context.lake.read(source.table) if replaced is None else replaced
+        spans = covering(touched[source.venue], widest)
 
-    samples = [
-        rows(source).where(within("event_time", touched[source.venue])).transform(source.candles)
-        for source in SOURCES
-        if touched.get(source.venue)
-    ]
-    return plan(reduce(DataFrame.unionByName, samples), context.rules)
+        def read(table: Table) -> DataFrame:
+            found = (instead or {}).get(table.name)
+            time = "open_time" if table is KLINES else "event_time"
+            return (context.lake.read(table) if found is None else found).where(within(time, spans))
+
+        return source.candles(read)
+
+    found = [rows(source) for source in (*SOURCES, *BINANCE_SOURCES) if touched.get(source.venue)]
+    rolled = plan(reduce(DataFrame.unionByName, found), context.rules)
+    return rolled.where(place_of(touched, context.rules))
+
+
+def place_of(touched: Touched, rules: JobSettings) -> str:
+    """Write, as SQL, which candles these stretches touch: of every interval those that meet one."""
+    return " OR ".join(
+        f"(interval = '{interval_name(minutes)}' AND venue = '{venue}'"
+        f" AND {within('open_time', covering(spans, minutes))})"
+        for minutes in intervals_from(rules.candle_minutes)
+        for venue, spans in touched.items()
+    )
 
 
 def rebuild_base(context: Context) -> None:
     """Compute all toman base candles anew: their table was replaced, which their stream does not see."""
     context.lake.ensure(CANDLES)
-    touched = {BASE_TMN: [aligned(EVER, context.rules.candle_minutes)]}
+    touched = {BASE_TMN: [EVER]}
     replace(context, compute(context, touched), touched)
 
 
 def replace(context: Context, rows: DataFrame, touched: Touched, transaction: Transaction | None = None) -> int:
-    """Put these rows in the place of all candles of the touched stretches; return how many they are."""
-    interval = interval_name(context.rules.candle_minutes)
-    either = " OR ".join(f"(venue = '{venue}' AND {within('open_time', spans)})" for venue, spans in touched.items())
-    return context.lake.replace(rows, CANDLES, f"interval = '{interval}' AND ({either})", transaction)
+    """Put these rows in the place of all candles that the stretches touch; return how many they are."""
+    return context.lake.replace(rows, CANDLES, place_of(touched, context.rules), transaction)

@@ -1,12 +1,13 @@
 """What every driver does around its work: settings, stores, the lease, the session, and errors as one clear line."""
 
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 
 from contracts.errors import CoinlakeError, JobError
 from contracts.settings import JobSettings, KafkaSettings, LakeSettings
-from contracts.tables import TABLES
+from contracts.tables import TABLES, Table
+from spark_jobs.archives.imports import IMPORTED
 from spark_jobs.context import Context
 from spark_jobs.edges.lake import Lake
 from spark_jobs.edges.lease import Lease
@@ -15,10 +16,15 @@ from spark_jobs.edges.session import open_session
 from spark_jobs.edges.spark_errors import ENGINE_ERRORS, reason_of
 from spark_jobs.edges.store import open_store
 
+OF_THE_JOBS = tuple(table for table in TABLES if table not in IMPORTED)
+"""What the jobs write: all but the imported archives, which `coinlake backfill` writes beside them."""
+
 
 @contextmanager
-def driving(name: str, check: Callable[[KafkaSettings], object] | None = None) -> Iterator[Context]:
-    """Open what a job needs and hold the writer lease of all tables while the block runs.
+def driving(
+    name: str, check: Callable[[KafkaSettings], object] | None = None, tables: Sequence[Table] = OF_THE_JOBS
+) -> Iterator[Context]:
+    """Open what a job needs and hold the writer lease of these tables while the block runs.
 
     `check` looks at Kafka before the session starts, so that what is missing is said in a second.
 
@@ -32,7 +38,7 @@ def driving(name: str, check: Callable[[KafkaSettings], object] | None = None) -
     state, published = open_store(settings, settings.state), open_store(settings, settings.lake)
     if check is not None:
         check(kafka)
-    with Lease(state, TABLES) as lease:
+    with Lease(state, tables) as lease:
         spark = open_session(f"coinlake {name}", settings, rules)
         progress = Progress(say)
         spark.streams.addListener(progress)

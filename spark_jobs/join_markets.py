@@ -9,12 +9,19 @@ from pyspark.sql.streaming.query import StreamingQuery
 
 from contracts.records import wire_time
 from contracts.settings import JobSettings
-from contracts.tables import BRONZE_COIN_MARKET_CAP, BRONZE_WALLEX, CANDLES, MARKET_SNAPSHOTS
+from contracts.tables import (
+    BRONZE_BINANCE_TICKER,
+    BRONZE_COIN_MARKET_CAP,
+    BRONZE_WALLEX,
+    CANDLES,
+    MARKET_SNAPSHOTS,
+)
 from spark_jobs import build_candles
 from spark_jobs.context import Context
 from spark_jobs.edges.checkpoints import Checkpoint
 from spark_jobs.edges.lake import Lake, newest_event_time, transaction_of
 from spark_jobs.edges.progress import Outcome
+from spark_jobs.transforms.binance_price import compare, look_up, without_binance
 from spark_jobs.transforms.market_join import (
     fresh_quotes,
     fresh_tickers,
@@ -40,6 +47,13 @@ def plan(quotes: DataFrame, tickers: DataFrame, rules: JobSettings) -> DataFrame
     )
 
 
+def with_binance(rows: DataFrame, tickers: DataFrame | None, rules: JobSettings) -> DataFrame:
+    """Add to closed rows what Binance said then, from bronze `binance_ticker` as it stands; None where it is empty."""
+    if tickers is None:
+        return rows.transform(without_binance).transform(compare)
+    return rows.transform(look_up, tickers, rules.join_tolerance_seconds).transform(compare)
+
+
 def start(context: Context) -> StreamingQuery:
     """Start the stream join from its checkpoint.
 
@@ -63,7 +77,10 @@ def start(context: Context) -> StreamingQuery:
     quotes, tickers = _bronze_streams(context, checkpoint)
 
     def write(batch: DataFrame, number: int) -> Outcome:
-        return Outcome(lake.append_stateful(batch, MARKET_SNAPSHOTS, transaction_of(batch, number, MARKET_SNAPSHOTS)))
+        # What the batches before this one gave out ends where the rows of this one begin.
+        open_since = Span(closed_before(context) or EVER.start, EVER.end)
+        rows = with_binance(batch, _tickers_of(context, [open_since]), rules)
+        return Outcome(lake.append_stateful(rows, MARKET_SNAPSHOTS, transaction_of(batch, number, MARKET_SNAPSHOTS)))
 
     return lake.run(MARKET_SNAPSHOTS.name, plan(quotes, tickers, rules), write)
 
@@ -133,12 +150,21 @@ def _watermark_of_bronze(context: Context) -> dt.datetime | None:
     )
 
 
+def _tickers_of(context: Context, spans: Sequence[Span]) -> DataFrame | None:
+    """Read the polls of Binance that may be near rows of these stretches; None where there are none to read."""
+    if context.lake.is_empty(BRONZE_BINANCE_TICKER):
+        return None
+    tolerance = dt.timedelta(seconds=context.rules.join_tolerance_seconds)
+    near = within("event_time", widened(spans, tolerance, tolerance * 2))
+    return context.lake.read(BRONZE_BINANCE_TICKER).where(near)
+
+
 def compute(context: Context, spans: Sequence[Span]) -> DataFrame:
     """Join the quotes of these stretches in batch, from everything that bronze holds: the plan of the stream."""
     tolerance = dt.timedelta(seconds=context.rules.join_tolerance_seconds)
     quotes = context.lake.read(BRONZE_COIN_MARKET_CAP).where(within("event_time", spans))
     tickers = context.lake.read(BRONZE_WALLEX).where(within("event_time", widened(spans, tolerance, tolerance * 2)))
-    return plan(quotes, tickers, context.rules)
+    return with_binance(plan(quotes, tickers, context.rules), _tickers_of(context, spans), context.rules)
 
 
 def replace(context: Context, rows: DataFrame, spans: Sequence[Span]) -> None:

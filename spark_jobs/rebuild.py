@@ -12,13 +12,32 @@ from typing import NamedTuple
 import pyspark.sql.functions as F
 from pyspark.sql import DataFrame
 
-from contracts.tables import CANDLES, MARKET_CAP, MARKET_SNAPSHOTS, PUBLISHED, Table
-from spark_jobs import build_candles, build_market_cap, join_markets
+from contracts.tables import (
+    BRONZE_BINANCE_AGG_TRADES,
+    BRONZE_CRYPTO_KLINE_DATA,
+    BRONZE_INGEST_GAPS,
+    CANDLES,
+    GAPS,
+    IMPORTED_AGG_TRADES,
+    IMPORTED_KLINES,
+    KLINES,
+    MARKET_CAP,
+    MARKET_SNAPSHOTS,
+    PUBLISHED,
+    Table,
+)
+from spark_jobs import build_candles, build_gaps, build_klines, build_market_cap, join_markets
 from spark_jobs.context import Context
 from spark_jobs.driver import driving, main_of, say
 from spark_jobs.edges.publish import publish
 from spark_jobs.transforms.repeats import without
 from spark_jobs.transforms.spans import EVER, Span, aligned, within
+
+BUILT = (KLINES, GAPS, MARKET_SNAPSHOTS, CANDLES, MARKET_CAP)
+INPUTS = (
+    *(BRONZE_CRYPTO_KLINE_DATA, IMPORTED_KLINES, BRONZE_BINANCE_AGG_TRADES, IMPORTED_AGG_TRADES, BRONZE_INGEST_GAPS),
+)
+"""What may not be there yet in a lake that has never seen Binance."""
 
 
 class Rebuilt(NamedTuple):
@@ -31,34 +50,61 @@ class Rebuilt(NamedTuple):
 
 
 def rebuild(context: Context, span: Span, *, dry_run: bool) -> list[Rebuilt]:
-    """Compute market_snapshots, candles and market_cap of a range anew; write them unless it is a dry run.
+    """Compute all that is built of bronze anew over a range; write it unless it is a dry run.
 
-    Candles and market cap are taken whole: the range is widened to full intervals. A rebuild that is killed is
+    Everything but the snapshots is taken whole: the range is widened to full intervals. A rebuild that is killed is
     finished by running it again.
     """
-    results = []
-    snapshots = context.lake.read(MARKET_SNAPSHOTS)
+    for table in (*BUILT, *INPUTS):
+        context.lake.ensure(table)
+    spans = [aligned(span, context.rules.candle_minutes)]
+    klines = build_klines.compute(context, spans).persist()
+    gaps = build_gaps.compute(context, spans).persist()
+    results = [
+        _compared(context, klines, KLINES, within("open_time", spans)),
+        _compared(context, gaps, GAPS, within("from_time", spans)),
+    ]
+    if not dry_run:
+        build_klines.replace(context, klines, spans)
+        build_gaps.replace(context, gaps, spans)
+    joined, snapshots = _join(context, span, dry_run=dry_run)
+    touched = {source.venue: spans for source in (*build_candles.SOURCES, *build_candles.BINANCE_SOURCES)}
+    instead = {
+        KLINES.name: _with(context, klines, KLINES, within("open_time", spans)),
+        MARKET_SNAPSHOTS.name: snapshots,
+    }
+    candles = build_candles.compute(context, touched, instead if dry_run else None).persist()
+    caps = build_market_cap.compute(context, spans).persist()
+    results += [
+        *joined,
+        _compared(context, candles, CANDLES, build_candles.place_of(touched, context.rules)),
+        _compared(context, caps, MARKET_CAP, within("open_time", spans)),
+    ]
+    if not dry_run:
+        build_candles.replace(context, candles, touched)
+        build_market_cap.replace(context, caps, spans)
+    return results
+
+
+def _join(context: Context, span: Span, *, dry_run: bool) -> tuple[list[Rebuilt], DataFrame]:
+    """Join what is closed of a range anew; return its result and the table as it is with that."""
     before = join_markets.closed_before(context)
     if before is None or span.start >= before:
         say(f"{MARKET_SNAPSHOTS.name:<16} nothing of this range is closed yet")
-    else:
-        joined = [Span(span.start, min(span.end, before))]
-        rows = join_markets.compute(context, joined).persist()
-        results.append(_compared(context, rows, MARKET_SNAPSHOTS, within("event_time", joined)))
-        snapshots = snapshots.where(~F.expr(within("event_time", joined))).unionByName(rows)
-        if not dry_run:
-            join_markets.replace(context, rows, joined)
-    spans = [aligned(span, context.rules.candle_minutes)]
-    touched = {source.venue: spans for source in build_candles.SOURCES}
-    candles = build_candles.compute(context, touched, snapshots if dry_run else None).persist()
-    results.append(_compared(context, candles, CANDLES, within("open_time", spans)))
+        return [], context.lake.read(MARKET_SNAPSHOTS)
+    closed = [Span(span.start, min(span.end, before))]
+    where = within("event_time", closed)
+    rows = join_markets.compute(context, closed).persist()
+    result = _compared(context, rows, MARKET_SNAPSHOTS, where)
+    snapshots = _with(context, rows, MARKET_SNAPSHOTS, where)
     if not dry_run:
-        build_candles.replace(context, candles, touched)
-    caps = build_market_cap.compute(context, spans).persist()
-    results.append(_compared(context, caps, MARKET_CAP, within("open_time", spans)))
-    if not dry_run:
-        build_market_cap.replace(context, caps, spans)
-    return results
+        join_markets.replace(context, rows, closed)
+    return [result], snapshots
+
+
+def _with(context: Context, rows: DataFrame, table: Table, where: str) -> DataFrame:
+    """Read a table as it will be when these rows have replaced those that satisfy `where`."""
+    return context.lake.read(table).where(~F.expr(where)).unionByName(rows)
 
 
 def _compared(context: Context, rows: DataFrame, table: Table, where: str) -> Rebuilt:

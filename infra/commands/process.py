@@ -32,7 +32,7 @@ def process(
     from infra.spark.backlog import is_short
 
     short = trigger == "available-now" and is_short()
-    _submit("process_markets", ["--trigger", trigger], master, short=short, show_command=show_command)
+    submit("process_markets", ["--trigger", trigger], master, short=short, show_command=show_command)
 
 
 def rebuild(
@@ -45,12 +45,13 @@ def rebuild(
 ) -> None:
     """Compute the joined and built tables anew over a range of event time, taking in rows that came too late."""
     arguments = [*(["--from", from_time] if from_time else []), *(["--to", to_time] if to_time else [])]
-    _submit("rebuild", [*arguments, *(["--dry-run"] if dry_run else [])], master)
+    submit("rebuild", [*arguments, *(["--dry-run"] if dry_run else [])], master)
 
 
-def _submit(
+def submit(
     job: str, arguments: list[str], master: str | None, *, short: bool = True, show_command: bool = False
 ) -> None:
+    """Submit a job, or print how, and exit with its code."""
     from infra.children import Child
     from infra.spark.settings import SparkSettings
     from infra.spark.submit import submission

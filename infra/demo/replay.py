@@ -95,7 +95,9 @@ def coinlake(*arguments: str) -> list[str]:
 def _simulated(market: Market, port_file: Path) -> list[str]:
     played = [str(market.recording), "--common-start"] if market.recording else ["--seed", str(market.seed)]
     span = f"{int(market.span_seconds)}s"
-    return [*played, "--speed", str(market.speed), "--span", span, "--port-file", str(port_file)]
+    # At such a speed the pushes of open klines, one in 2 s of market, would drown the polls: one a kline is left.
+    streams = ["--streams", '{"updates": 1}']
+    return [*played, *streams, "--speed", str(market.speed), "--span", span, "--port-file", str(port_file)]
 
 
 def _taken(market: Market) -> list[str]:

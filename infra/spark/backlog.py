@@ -1,12 +1,19 @@
 """How much there is to do, asked before the JVM starts: what pays for a long run is a loss for a short one."""
 
+from collections.abc import Mapping
+
+import pyarrow as pa
+import pyarrow.compute as pc
 from confluent_kafka import KafkaException, TopicPartition
 from confluent_kafka.admin import OffsetSpec
+from deltalake import DeltaTable
+from deltalake.exceptions import DeltaError, TableNotFoundError
 
 from contracts.errors import StoreError
 from contracts.settings import KafkaSettings, LakeSettings
-from contracts.tables import LANDINGS
+from contracts.tables import IMPORTED_AGG_TRADES, IMPORTED_KLINES, LANDINGS, Table
 from infra.kafka.admin import admin_client
+from spark_jobs.build_candles import BINANCE_QUERY
 from spark_jobs.edges.checkpoints import Checkpoint
 from spark_jobs.edges.store import open_store
 
@@ -17,7 +24,8 @@ SHORT_RUN_MESSAGES = 750_000
 
 def is_short() -> bool:
     """Say whether a run over what there is now ends before the JVM's optimising compiler would have paid for itself."""
-    return backlog(KafkaSettings.load(), LakeSettings.load()) <= SHORT_RUN_MESSAGES
+    lake = LakeSettings.load()
+    return backlog(KafkaSettings.load(), lake) + imported(lake) <= SHORT_RUN_MESSAGES
 
 
 def backlog(kafka: KafkaSettings, lake: LakeSettings) -> int:
@@ -34,6 +42,32 @@ def backlog(kafka: KafkaSettings, lake: LakeSettings) -> int:
         )
     except (KafkaException, StoreError):
         return 0
+
+
+def imported(lake: LakeSettings) -> int:
+    """Count the rows of archives that no candle was built of yet; 0 where the store does not answer."""
+    try:
+        read = Checkpoint(open_store(lake, lake.state), BINANCE_QUERY).read_versions()
+        return sum(_rows_since(lake, table, read) for table in (IMPORTED_KLINES, IMPORTED_AGG_TRADES))
+    except (StoreError, DeltaError, OSError):
+        return 0
+
+
+def _rows_since(lake: LakeSettings, table: Table, read: Mapping[str, int]) -> int:
+    try:
+        found = DeltaTable(f"{lake.lake}/{table.path}", storage_options=lake.storage_options())
+    except TableNotFoundError:
+        return 0
+    now, version = _rows(found), read.get(str(found.metadata().id))
+    if version is None or version >= found.version():
+        return 0 if version is not None else now
+    found.load_as_version(version)
+    return now - _rows(found)
+
+
+def _rows(table: DeltaTable) -> int:
+    """Count a table's rows, from its files' statistics."""
+    return pc.sum(pa.table(table.get_add_actions(flatten=True))["num_records"]).as_py() or 0
 
 
 def _ends(kafka: KafkaSettings) -> dict[str, dict[int, int]]:

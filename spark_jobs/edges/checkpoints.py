@@ -11,11 +11,11 @@ from spark_jobs.edges.store import ObjectStore
 
 
 class Checkpoint:
-    """The checkpoint of the query that writes one table; its path derives from the table's name."""
+    """The checkpoint of a query, which has the name of the table that it writes unless another is given."""
 
-    def __init__(self, store: ObjectStore, table: Table) -> None:
+    def __init__(self, store: ObjectStore, query: Table | str) -> None:
         self._store = store
-        self.path = f"checkpoints/{table.name}"
+        self.path = f"checkpoints/{query if isinstance(query, str) else query.name}"
 
     def exists(self) -> bool:
         """Say whether a query has ever started a batch from this checkpoint."""
@@ -32,6 +32,12 @@ class Checkpoint:
         if offsets is None:
             return None
         return {int(number): int(offset) for number, offset in json.loads(offsets[2])[topic].items()}
+
+    def read_versions(self) -> dict[str, int]:
+        """Return, by id of each Delta table that the query reads, the version up to which the newest batch came."""
+        offsets = self._newest_finished() or []
+        read = (json.loads(line) for line in offsets[2:] if line.startswith("{"))
+        return {offset["reservoirId"]: int(offset["reservoirVersion"]) for offset in read if "reservoirId" in offset}
 
     def _newest_finished(self) -> list[str] | None:
         """Return the lines of the newest finished batch's offsets: a version, its metadata, then one line a source."""

@@ -9,8 +9,9 @@ from functools import cached_property
 import msgspec
 import pyarrow as pa
 import pyarrow.compute as pc
-from deltalake import DeltaTable, Schema
+from deltalake import DeltaTable, Field, Schema
 from deltalake.exceptions import DeltaError, TableNotFoundError
+from deltalake.schema import PrimitiveType
 from pyspark.sql import DataFrame, DataFrameWriter, SparkSession
 from pyspark.sql.streaming.query import StreamingQuery
 
@@ -70,7 +71,11 @@ class Lake:
         return f"{self._settings.lake}/{table.path}"
 
     def ensure(self, table: Table, properties: Mapping[str, str] | None = None) -> Mapping[str, str]:
-        """Create a table unless it exists; return its properties. New tables get these properties."""
+        """Create a table unless it exists, add what it lacks of columns and of these properties; return its properties.
+
+        Raises:
+            JobError: the table's columns differ from those that we write by more than new ones that may be null.
+        """
         found = self.delta(table)
         if found is None:
             DeltaTable.create(
@@ -84,7 +89,14 @@ class Lake:
             )
             found = self.delta(table)
             assert found is not None
-        return found.metadata().configuration
+        if lacking := lacking_columns(table, found.schema()):
+            self._lease.check()
+            found.alter.add_columns(lacking)
+        known = found.metadata().configuration
+        if unsaid := {name: value for name, value in (properties or {}).items() if name not in known}:
+            self._lease.check()
+            found.alter.set_table_properties(unsaid, raise_if_not_exists=False)
+        return {**(properties or {}), **known}
 
     def delta(self, table: Table, version: int | None = None) -> DeltaTable | None:
         """Open a table's log without Spark; None where there is no table or its log no longer has that version.
@@ -221,6 +233,34 @@ def transaction_of(batch: DataFrame, number: int, table: Table) -> Transaction:
     if not query_id:
         raise JobError(f"expected a streaming query to write table {table.name}, found none")
     return Transaction(app_id=f"{table.name}:{query_id}", version=number)
+
+
+def lacking_columns(table: Table, found: Schema) -> list[Field]:
+    """Return the columns that a table of an earlier version lacks.
+
+    Raises:
+        JobError: one of them must not be null, or the table has a column that is unknown or of another type.
+    """
+    ours = {field.name: field for field in Schema.from_json(table.schema.json()).fields}
+    theirs = {field.name: field for field in found.fields}
+    wrong = [
+        f"{name} (expected {_said(ours.get(name))}, found {_said(theirs.get(name))})"
+        for name in sorted(ours.keys() | theirs.keys())
+        if _said(ours.get(name)) != _said(theirs.get(name)) and (name in theirs or not ours[name].nullable)
+    ]
+    if wrong:
+        raise JobError(
+            f"table {table.name} was made by another version of coinlake: {', '.join(wrong)}. Land in another lake"
+            " (COINLAKE_LAKE, COINLAKE_STATE)"
+        )
+    return [field for name, field in ours.items() if name not in theirs]
+
+
+def _said(field: Field | None) -> str:
+    if field is None:
+        return "no such column"
+    kind = field.type.type if isinstance(field.type, PrimitiveType) else str(field.type)
+    return kind if field.nullable else f"{kind} not null"
 
 
 def _stats_columns(table: Table) -> list[str]:

@@ -49,16 +49,8 @@ def pair_within(quotes: DataFrame, tickers: DataFrame, tolerance_seconds: int) -
     ticker's goes on as a number, so that an aggregation can be chained.
     """
     tolerance = F.expr(f"INTERVAL {tolerance_seconds} SECONDS")
-    bucketed_quotes = quotes.withColumn("bucket", _bucket(_seconds("event_time")))
-    bucketed_tickers = tickers.withColumn(
-        "ticker_bucket",
-        F.explode(
-            F.sequence(
-                _bucket(_seconds("ticker_time") - tolerance_seconds),
-                _bucket(_seconds("ticker_time") + tolerance_seconds),
-            )
-        ),
-    )
+    bucketed_quotes = quotes.withColumn("bucket", bucket_of_quote("event_time"))
+    bucketed_tickers = tickers.withColumn("ticker_bucket", F.explode(buckets_of("ticker_time", tolerance_seconds)))
     near = (
         (F.col("coin") == F.col("base"))
         & (F.col("bucket") == F.col("ticker_bucket"))
@@ -100,9 +92,6 @@ def price_in_toman(snapshots: DataFrame) -> DataFrame:
     priced = snapshots.withColumn("base_tmn", multiply(F.col("price_usd"), F.col("usdt_tmn"))).withColumn(
         "price_tmn", price_tmn.cast(PRICE)
     )
-    over_base = divide(F.col("price_tmn"), F.col("base_tmn")).try_cast("decimal(37,18)") - F.lit("1").cast(
-        "decimal(1,0)"
-    )
     return priced.select(
         "coin",
         "event_time",
@@ -116,11 +105,26 @@ def price_in_toman(snapshots: DataFrame) -> DataFrame:
         "usdt_tmn",
         "base_tmn",
         "price_tmn",
-        over_base.alias("premium"),
+        over(F.col("price_tmn"), F.col("base_tmn")).alias("premium"),
         "quote_offset",
         "ticker_offset",
         F.to_date("event_time").alias("date"),
     )
+
+
+def over(price: Column, base: Column) -> Column:
+    """Say by which part a price is over another: price / base - 1."""
+    return divide(price, base).try_cast("decimal(37,18)") - F.lit("1").cast("decimal(1,0)")
+
+
+def bucket_of_quote(time: str) -> Column:
+    """Name the one bucket that a quote is in."""
+    return _bucket(_seconds(time))
+
+
+def buckets_of(time: str, tolerance_seconds: int) -> Column:
+    """List the buckets in which a ticker may be near a quote: those that its time, plus and minus that, touches."""
+    return F.sequence(_bucket(_seconds(time) - tolerance_seconds), _bucket(_seconds(time) + tolerance_seconds))
 
 
 def _seconds(name: str) -> Column:

@@ -56,7 +56,7 @@ def _candles(rows: DataFrame, venue: Column, coin: Column, quote: Column, price:
         price.alias("close"),
         price.alias("price_sum"),
         F.lit(None).cast("decimal(38,18)").alias("volume"),
-        F.lit(None).cast("decimal(38,8)").alias("quote_volume"),
+        F.lit(None).cast("decimal(38,18)").alias("quote_volume"),
         F.lit(None).cast("bigint").alias("trades"),
         F.lit(1).cast("bigint").alias("samples"),
     )

@@ -52,11 +52,21 @@ def within(column: str, spans: Sequence[Span]) -> str:
     Raises:
         ValueError: there is no span.
     """
+    either = during(column, spans)
+    first, last = min(span.start for span in spans), max(span.end for span in spans)
+    return f"date >= DATE '{first:%Y-%m-%d}' AND date <= DATE '{last:%Y-%m-%d}' AND {either}"
+
+
+def during(column: str, spans: Sequence[Span]) -> str:
+    """Write, as SQL, that a time column lies in one of the spans, whatever the row's `date` is the date of.
+
+    Raises:
+        ValueError: there is no span.
+    """
     if not spans:
         raise ValueError("expected at least one span, found none")
-    first, last = min(span.start for span in spans), max(span.end for span in spans)
     either = " OR ".join(f"({column} >= {_literal(span.start)} AND {column} < {_literal(span.end)})" for span in spans)
-    return f"date >= DATE '{first:%Y-%m-%d}' AND date <= DATE '{last:%Y-%m-%d}' AND ({either})"
+    return f"({either})"
 
 
 def _literal(moment: dt.datetime) -> str:
@@ -68,3 +78,8 @@ def aligned(span: Span, minutes: int) -> Span:
     length = dt.timedelta(minutes=minutes)
     below, above = (span.start - EVER.start) % length, (EVER.start - span.end) % length
     return Span(span.start - below, span.end + above)
+
+
+def covering(spans: Iterable[Span], minutes: int) -> list[Span]:
+    """Widen spans to whole intervals and merge those that then meet."""
+    return widened((aligned(span, minutes) for span in spans), dt.timedelta(0), dt.timedelta(0))

@@ -17,7 +17,8 @@ from confluent_kafka import Consumer, KafkaError, TopicPartition
 
 EXACT = Context(prec=120, rounding=ROUND_HALF_UP)
 QUOTES, TICKERS, GAPS, REFUSED = "coin_market_cap", "wallex", "ingest_gaps", "ingest_rejected"
-COMPACTED = frozenset({QUOTES, GAPS})
+POLLS, KLINES, TRADES = "binance_ticker", "crypto_kline_data", "binance_agg_trades"
+COMPACTED = frozenset({QUOTES, GAPS, POLLS, KLINES})
 
 _PLACES: dict[str, dict[str, int]] = {
     QUOTES: {"price": 18, "market_cap": 8, "volume_24h": 8, "circulating_supply": 8, "percent_change_24h": 18},
@@ -30,13 +31,23 @@ _PLACES: dict[str, dict[str, int]] = {
         "quote_volume_24h": 8,
     },
     GAPS: {},
+    POLLS: {"price": 18},
+    KLINES: {
+        **dict.fromkeys(("open", "high", "low", "close", "volume", "taker_volume"), 18),
+        **dict.fromkeys(("quote_volume", "taker_quote_volume"), 8),
+    },
+    TRADES: {"price": 18, "quantity": 18},
 }
-_TIMES = frozenset({"event_time", "ingest_time", "poll_time", "from_time", "to_time", "repaired_at"})
+_TIMES = frozenset(
+    {"event_time", "ingest_time", "poll_time", "from_time", "to_time", "repaired_at", "open_time", "close_time"}
+)
 
 QUOTE_LATENESS = dt.timedelta(minutes=15)
 TICKER_LATENESS = dt.timedelta(minutes=2)
 TOLERANCE = dt.timedelta(seconds=30)
 INTERVAL = dt.timedelta(minutes=10)
+INTERVALS = {"10m": INTERVAL, "1h": dt.timedelta(hours=1), "1d": dt.timedelta(days=1)}
+MINUTE = dt.timedelta(minutes=1)
 MAX_AGE = dt.timedelta(minutes=60)
 
 Row = dict[str, Any]
@@ -69,11 +80,15 @@ class Snapshot(NamedTuple):
     base_tmn: Decimal | None
     price_tmn: Decimal | None
     premium: Decimal | None
+    binance_time: dt.datetime | None
+    binance_price: Decimal | None
+    premium_binance: Decimal | None
+    implied_usdt_tmn: Decimal | None
     date: dt.date
 
 
 class Candle(NamedTuple):
-    """One candle of price samples; what samples do not tell (volume, trades) is left out."""
+    """One candle; what price samples do not tell (volume, trades) is null of them."""
 
     venue: str
     coin: str
@@ -86,6 +101,10 @@ class Candle(NamedTuple):
     low: Decimal
     close: Decimal
     average: Decimal
+    volume: Decimal | None
+    quote_volume: Decimal | None
+    vwap: Decimal | None
+    trades: int | None
     samples: int
     expected: int
     complete: bool
@@ -115,6 +134,22 @@ class Sample(NamedTuple):
     event_time: dt.datetime
     tie: int
     price: Decimal
+
+
+class Minute(NamedTuple):
+    """What an exchange says of one minute of a series; null where it says nothing."""
+
+    venue: str
+    coin: str
+    quote: str
+    open_time: dt.datetime
+    open: Decimal
+    high: Decimal
+    low: Decimal
+    close: Decimal
+    volume: Decimal
+    quote_volume: Decimal | None
+    trades: int | None
 
 
 # --- what was read ---------------------------------------------------------------------------------------------------
@@ -198,6 +233,25 @@ def tickers_of(messages: Iterable[Message]) -> list[Row]:
     return events(messages, TICKERS, ("symbol", "event_time"))
 
 
+def polls_of(messages: Iterable[Message]) -> list[Row]:
+    """Return Binance's prices, each (symbol, poll) once."""
+    return events(messages, POLLS, ("symbol", "event_time"))
+
+
+def klines_of(messages: Iterable[Message]) -> list[Row]:
+    """Return every kline once: closed first, then the newest event time, then the lowest offset."""
+    states = events(messages, KLINES, ("symbol", "interval", "open_time", "event_time", "closed"))
+    first: dict[tuple[object, ...], Row] = {}
+    for row in sorted(states, key=lambda row: (not row["closed"], -row["event_time"].timestamp(), row["offset"])):
+        first.setdefault((row["symbol"], row["interval"], row["open_time"]), row)
+    return list(first.values())
+
+
+def trades_of(messages: Iterable[Message]) -> list[Row]:
+    """Return the aggregate trades, each once."""
+    return events(messages, TRADES, ("symbol", "agg_trade_id"))
+
+
 # --- the join --------------------------------------------------------------------------------------------------------
 
 
@@ -210,8 +264,14 @@ def closed_before(quotes: Iterable[Row], tickers: Iterable[Row]) -> dt.datetime:
     return watermark - TOLERANCE
 
 
-def joined(quotes: Iterable[Row], tickers: Iterable[Row], before: dt.datetime) -> list[Snapshot]:
-    """Join by `pandas.merge_asof`, market by market, the quotes before a time."""
+def joined(
+    quotes: Iterable[Row], tickers: Iterable[Row], before: dt.datetime, polls: Iterable[Row] = ()
+) -> list[Snapshot]:
+    """Join by `pandas.merge_asof`, market by market, the quotes before a time, then coin by coin Binance's prices."""
+    abroad: dict[str, dict[dt.datetime, Row]] = defaultdict(dict)
+    for row in polls:
+        if row["quote"] == "USDT":
+            abroad[row["base"]][row["event_time"]] = row
     by_coin: dict[str, dict[dt.datetime, Row]] = defaultdict(dict)
     for row in sorted(quotes, key=lambda row: row["offset"]):
         if row["event_time"] < before:
@@ -221,10 +281,15 @@ def joined(quotes: Iterable[Row], tickers: Iterable[Row], before: dt.datetime) -
         if row["price"] is not None:
             by_market[row["symbol"]].append(row)
     found = []
-    for market, polls in sorted(by_market.items()):
-        left, right = by_coin.get(polls[0]["base"], {}), {row["event_time"]: row for row in polls}
+    for market, given in sorted(by_market.items()):
+        left, right = by_coin.get(given[0]["base"], {}), {row["event_time"]: row for row in given}
         if left:
-            found += [_snapshot(left[at], right[near], market) for at, near in _nearest(left, right)]
+            there = abroad[given[0]["base"]]
+            seen = dict(_nearest(left, there)) if there else {}
+            found += [
+                _snapshot(left[at], right[near], market, there.get(seen[at]) if at in seen else None)
+                for at, near in _nearest(left, right)
+            ]
     return found
 
 
@@ -242,11 +307,12 @@ def _nearest(
         yield at.to_pydatetime(), near.to_pydatetime()
 
 
-def _snapshot(quote: Row, ticker: Row, market: str) -> Snapshot:
+def _snapshot(quote: Row, ticker: Row, market: str, abroad: Row | None) -> Snapshot:
     rate, price = ticker["usdt_tmn"], ticker["price"]
     base_tmn = None if rate is None else product(quote["price"], rate)
     toman = {"TMN": price, "USDT": None if rate is None else product(price, rate)}.get(ticker["quote"])
-    over = None if toman is None or not base_tmn else EXACT.subtract(quotient(toman, base_tmn), Decimal(1))
+    price_abroad = abroad["price"] if abroad else None
+    toman_abroad = None if rate is None or price_abroad is None else product(price_abroad, rate)
     return Snapshot(
         coin=quote["coin"],
         event_time=quote["event_time"],
@@ -260,9 +326,17 @@ def _snapshot(quote: Row, ticker: Row, market: str) -> Snapshot:
         usdt_tmn=rate,
         base_tmn=base_tmn,
         price_tmn=toman,
-        premium=over,
+        premium=_over(toman, base_tmn),
+        binance_time=abroad["event_time"] if abroad else None,
+        binance_price=price_abroad,
+        premium_binance=_over(toman, toman_abroad),
+        implied_usdt_tmn=None if toman is None or not price_abroad else quotient(toman, price_abroad),
         date=quote["event_time"].date(),
     )
+
+
+def _over(price: Decimal | None, base: Decimal | None) -> Decimal | None:
+    return None if price is None or not base else EXACT.subtract(quotient(price, base), Decimal(1))
 
 
 # --- candles and market cap ------------------------------------------------------------------------------------------
@@ -293,32 +367,95 @@ def base_samples(snapshots: Iterable[Snapshot]) -> Iterator[Sample]:
 
 
 def candles(samples: Iterable[Sample]) -> list[Candle]:
-    """Cut every series into 10-minute candles."""
-    buckets: dict[tuple[str, str, str, dt.datetime], list[Sample]] = defaultdict(list)
-    for sample in samples:
-        buckets[sample.venue, sample.coin, sample.quote, opening(sample.event_time)].append(sample)
+    """Cut every series into candles of every interval."""
     found = []
-    for (venue, coin, quote, open_time), inside in buckets.items():
-        prices = [sample.price for sample in sorted(inside, key=lambda sample: (sample.event_time, sample.tie))]
-        found.append(
-            Candle(
-                venue=venue,
-                coin=coin,
-                quote=quote,
-                interval="10m",
-                open_time=open_time,
-                close_time=open_time + INTERVAL,
-                open=prices[0],
-                high=max(prices),
-                low=min(prices),
-                close=prices[-1],
-                average=quotient(total(prices), Decimal(len(prices))),
-                samples=len(prices),
-                expected=10,
-                complete=len(prices) >= 10,
-                date=open_time.date(),
-            )
+    kept = list(samples)
+    for interval, length in INTERVALS.items():
+        buckets: dict[tuple[str, str, str, dt.datetime], list[Sample]] = defaultdict(list)
+        for sample in kept:
+            buckets[sample.venue, sample.coin, sample.quote, opening(sample.event_time, length)].append(sample)
+        for (venue, coin, quote, open_time), inside in buckets.items():
+            prices = [sample.price for sample in sorted(inside, key=lambda sample: (sample.event_time, sample.tie))]
+            said: Row = {"venue": venue, "coin": coin, "quote": quote, "interval": interval}
+            said |= {"open": prices[0], "high": max(prices), "low": min(prices), "close": prices[-1]}
+            said |= dict.fromkeys(("volume", "quote_volume", "vwap", "trades"))
+            found.append(Candle(**said, **_counted_samples(prices, open_time, length)))
+    return found
+
+
+def _counted_samples(prices: list[Decimal], open_time: dt.datetime, length: dt.timedelta) -> Row:
+    return {
+        "open_time": open_time,
+        "close_time": open_time + length,
+        "average": quotient(total(prices), Decimal(len(prices))),
+        "samples": len(prices),
+        "expected": length // MINUTE,
+        "complete": len(prices) >= length // MINUTE,
+        "date": open_time.date(),
+    }
+
+
+def kline_minutes(klines: Iterable[Row]) -> Iterator[Minute]:
+    """The exchange's own closed minutes."""
+    for row in klines:
+        if row["interval"] == "1m" and row["closed"]:
+            said: Row = row | {"venue": "binance", "coin": row["base"]}
+            yield Minute(**{name: said[name] for name in Minute._fields})
+
+
+def trade_minutes(trades: Iterable[Row]) -> Iterator[Minute]:
+    """The minutes in which there was a trade."""
+    minutes: dict[tuple[str, str, dt.datetime], list[Row]] = defaultdict(list)
+    for row in trades:
+        minutes[row["base"], row["quote"], opening(row["event_time"], MINUTE)].append(row)
+    for (coin, quote, open_time), inside in minutes.items():
+        inside.sort(key=lambda row: row["agg_trade_id"])
+        prices = [row["price"] for row in inside]
+        yield Minute(
+            venue="binance_trades",
+            coin=coin,
+            quote=quote,
+            open_time=open_time,
+            open=prices[0],
+            high=max(prices),
+            low=min(prices),
+            close=prices[-1],
+            volume=total(row["quantity"] for row in inside),
+            quote_volume=total(product(row["price"], row["quantity"]) for row in inside),
+            trades=sum(row["last_trade_id"] - row["first_trade_id"] + 1 for row in inside),
         )
+
+
+def exchange_candles(minutes: Iterable[Minute]) -> list[Candle]:
+    """Cut an exchange's minutes into candles of every interval."""
+    found = []
+    kept = sorted(minutes, key=lambda minute: minute.open_time)
+    for interval, length in INTERVALS.items():
+        buckets: dict[tuple[str, str, str, dt.datetime], list[Minute]] = defaultdict(list)
+        for minute in kept:
+            buckets[minute.venue, minute.coin, minute.quote, opening(minute.open_time, length)].append(minute)
+        for (venue, coin, quote, open_time), inside in buckets.items():
+            volume = total(minute.volume for minute in inside)
+            notionals = [minute.quote_volume for minute in inside if minute.quote_volume is not None]
+            counts = [minute.trades for minute in inside if minute.trades is not None]
+            notional = total(notionals) if len(notionals) == len(inside) else None
+            found.append(
+                Candle(
+                    venue=venue,
+                    coin=coin,
+                    quote=quote,
+                    interval=interval,
+                    volume=volume,
+                    open=inside[0].open,
+                    high=max(minute.high for minute in inside),
+                    low=min(minute.low for minute in inside),
+                    close=inside[-1].close,
+                    quote_volume=None if notional is None else rounded(notional, 8),
+                    vwap=None if notional is None or not volume else quotient(notional, volume),
+                    trades=sum(counts) if len(counts) == len(inside) else None,
+                    **_counted_samples([minute.close for minute in inside], open_time, length),
+                )
+            )
     return found
 
 
@@ -351,9 +488,10 @@ def market_caps(quotes: Iterable[Row]) -> list[Total]:
     return found
 
 
-def opening(moment: dt.datetime) -> dt.datetime:
-    """Return when the 10-minute interval of a moment opens."""
-    return moment.replace(minute=moment.minute // 10 * 10, second=0, microsecond=0)
+def opening(moment: dt.datetime, length: dt.timedelta = INTERVAL) -> dt.datetime:
+    """Return when the interval of a moment opens, counted from midnight."""
+    midnight = moment.replace(hour=0, minute=0, second=0, microsecond=0)
+    return midnight + (moment - midnight) // length * length
 
 
 # --- decimals --------------------------------------------------------------------------------------------------------

@@ -6,22 +6,16 @@ from typing import Any
 
 from contracts.settings import LakeSettings
 from contracts.streams import STREAMS
-from contracts.tables import (
-    BRONZE_COIN_MARKET_CAP,
-    BRONZE_INGEST_GAPS,
-    BRONZE_WALLEX,
-    CANDLES,
-    MARKET_CAP,
-    MARKET_SNAPSHOTS,
-    REJECTED,
-)
+from contracts.tables import CANDLES, KLINES, LANDINGS, MARKET_CAP, MARKET_SNAPSHOTS, REJECTED
 from infra.stack import StackInfo
 from tests.integration import oracle
 from tests.integration.conftest import Ran, coinlake, lake_of, rows_of
 from tests.integration.oracle import EQUAL, Candle, Message, Row, Snapshot, Total, differences
 
-BRONZE = {"coin_market_cap": BRONZE_COIN_MARKET_CAP, "wallex": BRONZE_WALLEX, "ingest_gaps": BRONZE_INGEST_GAPS}
+BRONZE = {landing.stream.topic: landing.table for landing in LANDINGS}
 OWN_PRICES = ("coin_market_cap", "wallex")
+EXCHANGE = ("binance", "binance_trades")
+KLINE_COLUMNS = ("symbol", "interval", "open_time", "open", "high", "low", "close", "volume", "closed", "event_time")
 Place = tuple[str, int, int]
 
 
@@ -54,14 +48,22 @@ class Played:
     def tickers(self) -> list[Row]:
         return oracle.tickers_of(self.messages)
 
+    def polls(self) -> list[Row]:
+        return oracle.polls_of(self.messages)
+
     def joined(self) -> list[Snapshot]:
         """Return the rows that the join must have given by now."""
         assert self.cut_off is not None
-        return oracle.joined(self.quotes(), self.tickers(), self.cut_off)
+        return oracle.joined(self.quotes(), self.tickers(), self.cut_off, self.polls())
 
     def own_candles(self) -> list[Candle]:
         """Return the candles of the venues' own prices."""
         return oracle.candles([*oracle.quote_samples(self.quotes()), *oracle.ticker_samples(self.tickers())])
+
+    def binance_candles(self) -> list[Candle]:
+        """Return the candles of Binance's klines and of its trades."""
+        klines, trades = oracle.klines_of(self.messages), oracle.trades_of(self.messages)
+        return oracle.exchange_candles([*oracle.kline_minutes(klines), *oracle.trade_minutes(trades)])
 
 
 def assert_every_message_landed_once(world: Played) -> None:
@@ -88,6 +90,16 @@ def assert_joined_like_the_oracle(world: Played) -> None:
 
 def assert_own_candles_like_the_oracle(world: Played) -> None:
     assert differences(world.own_candles(), candle_rows(world.lake, *OWN_PRICES)) == EQUAL
+
+
+def assert_klines_like_the_oracle(world: Played) -> None:
+    due = [tuple(row[name] for name in KLINE_COLUMNS) for row in oracle.klines_of(world.messages)]
+    found = [tuple(row[name] for name in KLINE_COLUMNS) for row in rows_of(world.lake, KLINES)]
+    assert differences(due, found) == EQUAL
+
+
+def assert_binance_candles_like_the_oracle(world: Played) -> None:
+    assert differences(world.binance_candles(), candle_rows(world.lake, *EXCHANGE)) == EQUAL
 
 
 def assert_base_candles_like_the_oracle(world: Played, snapshots: list[Snapshot]) -> None:

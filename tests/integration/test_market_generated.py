@@ -30,9 +30,11 @@ from tests.integration.played_market import (
     Place,
     Played,
     assert_base_candles_like_the_oracle,
+    assert_binance_candles_like_the_oracle,
     assert_bronze_says_what_kafka_said,
     assert_every_message_landed_once,
     assert_joined_like_the_oracle,
+    assert_klines_like_the_oracle,
     assert_market_cap_like_the_oracle,
     assert_own_candles_like_the_oracle,
     joined_rows,
@@ -66,7 +68,8 @@ class Added:
         """Join what was not later than its lateness."""
         kept = [message for place, message in self.world.seen.items() if place not in self.late]
         assert self.world.cut_off is not None
-        return oracle.joined(oracle.quotes_of(kept), oracle.tickers_of(kept), self.world.cut_off)
+        polls = oracle.polls_of(kept)
+        return oracle.joined(oracle.quotes_of(kept), oracle.tickers_of(kept), self.world.cut_off, polls)
 
 
 @pytest.fixture(scope="module")
@@ -165,6 +168,11 @@ def test_candles_equal_brute_force_to_the_last_digit(played: Played) -> None:
     assert_base_candles_like_the_oracle(played, played.joined())
 
 
+def test_klines_and_their_candles_equal_brute_force_to_the_last_digit(played: Played) -> None:
+    assert_klines_like_the_oracle(played)
+    assert_binance_candles_like_the_oracle(played)
+
+
 def test_market_cap_equals_brute_force_to_the_last_digit(played: Played) -> None:
     assert_market_cap_like_the_oracle(played)
 
@@ -232,6 +240,8 @@ def test_rebuild_counts_what_the_stream_missed_and_takes_it_in(added: Added) -> 
     assert_joined_like_the_oracle(added.world)
     assert_own_candles_like_the_oracle(added.world)
     assert_base_candles_like_the_oracle(added.world, due)
+    assert_klines_like_the_oracle(added.world)
+    assert_binance_candles_like_the_oracle(added.world)
     assert_market_cap_like_the_oracle(added.world)
 
 

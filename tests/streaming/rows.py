@@ -78,6 +78,71 @@ def ticker(
     }
 
 
+def polled(seconds: float, price: str, offset: int, *, symbol: str = "BTCUSDT", **changes: object) -> Row:
+    """Build a row of bronze binance_ticker; the base is what the symbol has before USDT."""
+    return {
+        **_landed("binance_ticker", seconds, offset),
+        "venue": "binance",
+        "symbol": symbol,
+        "base": symbol.removesuffix("USDT"),
+        "quote": "USDT",
+        "price": Decimal(price),
+        **changes,
+    }
+
+
+def kline(minute: int, prices: str, offset: int, *, pushed: float | None = None, **changes: object) -> Row:
+    """Build a row of bronze crypto_kline_data that opens `minute` after noon; `prices` are open, high, low, close.
+
+    It is pushed, closed, 50 ms after its end; `pushed` are other seconds after noon.
+    """
+    names = ("open", "high", "low", "close")
+    return {
+        **_landed("crypto_kline_data", 60 * minute + 60.05 if pushed is None else pushed, offset),
+        **{"venue": "binance", "symbol": "BTCUSDT", "base": "BTC", "quote": "USDT", "interval": "1m"},
+        **{"open_time": at(60 * minute), "close_time": at(60 * minute + 60)},
+        **dict(zip(names, map(Decimal, prices.split()), strict=True)),
+        **{"volume": Decimal(2), "closed": True, "quote_volume": Decimal(20), "trades": 3},
+        **{"taker_volume": None, "taker_quote_volume": None},
+        **changes,
+    }
+
+
+def imported(row: Row, file: str, number: int, **changes: object) -> Row:
+    """Turn a landed row into one of a file; of a kline the event time is its last millisecond."""
+    kept = {name: value for name, value in row.items() if not name.startswith("kafka_") and name != "repeat"}
+    close_time = kept.get("close_time")
+    if close_time is not None:
+        kept["event_time"] = close_time - dt.timedelta(milliseconds=1)
+    return {**kept, "file_sha256": file, "file_name": file, "file_row": number, **changes}
+
+
+def agg_trade(seconds: float, price: str, quantity: str, number: int, **changes: object) -> Row:
+    """Build a row of bronze binance_agg_trades of XRPETH; it holds one trade more than its id's last digit says."""
+    return {
+        **_landed("binance_agg_trades", seconds, number),
+        **{"venue": "binance", "symbol": "XRPETH", "base": "XRP", "quote": "ETH", "agg_trade_id": number},
+        **{"price": Decimal(price), "quantity": Decimal(quantity), "buyer_is_maker": False},
+        **{"first_trade_id": 10 * number, "last_trade_id": 10 * number + number % 10},
+        **changes,
+    }
+
+
+def gap(seconds: float, cause: str, offset: int, **changes: object) -> Row:
+    """Build a row of bronze ingest_gaps that says how a hole stands."""
+    return {
+        **_landed("ingest_gaps", seconds, offset),
+        **{"venue": "binance", "symbol": "*", "stream": "crypto_kline_data", "from_time": at(seconds)},
+        **{"cause": cause, "recoverable": True, "to_time": None, "missed": None, "repaired_at": None},
+        **changes,
+    }
+
+
+def rows_of(spark: SparkSession, table: Table, rows: Sequence[Row]) -> DataFrame:
+    """Make a table of these rows, in memory."""
+    return frame(spark, [{name: row[name] for name in table.schema.names} for row in rows], table.schema)
+
+
 def _landed(topic: str, seconds: float, offset: int) -> Row:
     return {
         "venue": topic,

@@ -27,11 +27,17 @@ SAMPLES = (
 )
 
 
-def built(samples: DataFrame) -> dict[tuple[str, dt.datetime], Row]:
-    """Build the candles of the table and key them by coin (or market's quote) and open time."""
+INTERVALS = {"10m": 10, "1h": 60, "1d": 1440}
+
+
+def built(samples: DataFrame, interval: str = "10m") -> dict[tuple[str, dt.datetime], Row]:
+    """Build the candles of the table and key those of one interval by coin and open time."""
     rows = plan(samples, RULES).collect()
     assert set(rows[0].asDict()) == set(CANDLES.schema.names)
-    return {(row["coin"], row["open_time"].astimezone(dt.UTC)): row.asDict() for row in rows}
+    assert {row["interval"] for row in rows} == INTERVALS.keys()
+    return {
+        (row["coin"], row["open_time"].astimezone(dt.UTC)): row.asDict() for row in rows if row["interval"] == interval
+    }
 
 
 def by_hand(samples: Sequence[Sample], minutes: int = 10) -> dict[dt.datetime, Row]:
@@ -55,8 +61,12 @@ def _candle(found: list[Sample]) -> Row:
     }
 
 
-def assert_equal(rows: dict[tuple[str, dt.datetime], Row], expected: dict[str, list[Sample]]) -> None:
-    wanted = {(coin, time): row for coin, samples in expected.items() for time, row in by_hand(samples).items()}
+def assert_equal(
+    rows: dict[tuple[str, dt.datetime], Row], expected: dict[str, list[Sample]], minutes: int = 10
+) -> None:
+    wanted = {
+        (coin, time): row for coin, samples in expected.items() for time, row in by_hand(samples, minutes).items()
+    }
     assert rows.keys() == wanted.keys()
     for key, row in wanted.items():
         assert {name: rows[key][name] for name in row} == row, key
@@ -78,7 +88,13 @@ def test_quotes_of_random_coins_equal_the_brute_force_to_the_last_digit(spark: S
     ]
     rows += [quote(60, "1e9", 1, coin="BTC", repeat=True)]
     draw.shuffle(rows)
-    assert_equal(built(quotes_of(spark, tmp_path, rows).read().transform(quote_candles)), expected)
+    samples = quotes_of(spark, tmp_path, rows).read().transform(quote_candles)
+    for interval, minutes in INTERVALS.items():
+        candles = built(samples, interval)
+        assert_equal(candles, expected, minutes)
+        length = dt.timedelta(minutes=minutes)
+        assert {row["close_time"] - row["open_time"] for row in candles.values()} == {length}
+        assert {row["expected"] for row in candles.values()} == {minutes}
 
 
 def test_each_wallex_market_is_a_series_and_a_poll_without_a_price_is_no_sample(
@@ -91,8 +107,11 @@ def test_each_wallex_market_is_a_series_and_a_poll_without_a_price_is_no_sample(
         ticker(120, "9", 4, repeat=True),
         ticker(0, "7", 5, symbol="BTCUSDT", quote="USDT"),
     ]
-    candles = plan(tickers_of(spark, tmp_path, rows).read().transform(ticker_candles), RULES).collect()
-    found = {(row["venue"], row["coin"], row["quote"]): (row["open"], row["close"], row["samples"]) for row in candles}
+    candles = plan(tickers_of(spark, tmp_path, rows).read().transform(ticker_candles), RULES).where("interval = '10m'")
+    found = {
+        (row["venue"], row["coin"], row["quote"]): (row["open"], row["close"], row["samples"])
+        for row in candles.collect()
+    }
     assert found == {("wallex", "BTC", "TMN"): (5, 4, 2), ("wallex", "BTC", "USDT"): (7, 7, 1)}
 
 
@@ -114,7 +133,6 @@ def test_intervals_start_at_whole_ten_minutes_and_end_before_the_next(spark: Spa
     candles = built(quotes_of(spark, tmp_path, rows).read().transform(quote_candles))
     assert {time: row["close"] for (_, time), row in candles.items()} == {at(0): 1, at(600): 2, at(-600): 3}
     assert all(row["close_time"] - row["open_time"] == dt.timedelta(minutes=10) for row in candles.values())
-    assert all(row["interval"] == "10m" for row in candles.values())
 
 
 def test_a_candle_with_all_its_samples_is_complete_and_one_with_fewer_is_not(
@@ -136,9 +154,15 @@ def test_volumes_and_trades_are_summed_and_vwap_is_their_quotient(spark: SparkSe
         _sample(0, "5", volume="2", quote_volume="10", trades=3),
         _sample(60, "6", volume="1", quote_volume="6", trades=4),
     ]
-    (row,) = plan(frame(spark, rows, SAMPLES), RULES).collect()
-    assert (row["volume"], row["quote_volume"], row["trades"]) == (3, 16, 7)
-    assert row["vwap"] == Decimal("5.333333333333333333")
+    for row in plan(frame(spark, rows, SAMPLES), RULES).collect():
+        assert (row["volume"], row["quote_volume"], row["trades"]) == (3, 16, 7)
+        assert row["vwap"] == Decimal("5.333333333333333333")
+
+
+def test_a_sum_of_which_one_value_is_not_given_is_null(spark: SparkSession) -> None:
+    rows = [_sample(0, "5", volume="2", quote_volume="10", trades=3), _sample(60, "6", volume="1")]
+    for row in plan(frame(spark, rows, SAMPLES), RULES).collect():
+        assert (row["volume"], row["quote_volume"], row["vwap"], row["trades"]) == (3, None, None, None)
 
 
 def _sample(
@@ -166,6 +190,7 @@ def test_a_roll_up_of_roll_ups_equals_one_roll_up(spark: SparkSession) -> None:
     by = ("venue", "coin", "quote", "open_time")
     once = roll_up(samples, 60).orderBy(*by).collect()
     assert len(once) == 3
+    assert roll_up(roll_up(samples, 10), 10, 60, 1440).where("minutes = 60").orderBy(*by).collect() == once
     assert roll_up(roll_up(samples, 10), 60).orderBy(*by).collect() == once
     assert roll_up(roll_up(roll_up(samples, 5), 20), 60).orderBy(*by).collect() == once
 
@@ -182,7 +207,8 @@ def snapshot(second: float, market: str, ticker_second: float, base_tmn: str | N
         **{"coin": "BTC", "event_time": at(second), "market": market, "market_quote": "TMN", "cmc_id": 1},
         **{"ticker_time": at(ticker_second), "price_usd": Decimal(1), "market_cap": None, "price": Decimal(1)},
         **{"usdt_tmn": None, "base_tmn": None if base_tmn is None else Decimal(base_tmn), "price_tmn": None},
-        **{"premium": None, "quote_offset": 1, "ticker_offset": 1, "date": at(second).date()},
+        **{"premium": None, "binance_time": None, "binance_price": None, "premium_binance": None},
+        **{"implied_usdt_tmn": None, "quote_offset": 1, "ticker_offset": 1, "date": at(second).date()},
     }
 
 

@@ -1,6 +1,7 @@
 """`coinlake show` on a small lake in files, down to the characters."""
 
 import io
+from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
@@ -91,6 +92,51 @@ def test_a_coin_on_no_wallex_market_is_shown_without_a_premium(lake: LakeSetting
     page = shown(lake, "ETH")
     assert "premium" not in page
     assert "coin_market_cap USD         2.000000" in page
+
+
+@pytest.fixture
+def abroad(lake: LakeSettings) -> LakeSettings:
+    """The lake with Binance in it: two coins on Wallex, and one that Binance does not know."""
+    prices = {"binance_price": Decimal("83000"), "premium_binance": Decimal("0.018152")}
+    implied = {"implied_usdt_tmn": Decimal("113253.012")}
+    usdt = {"market_quote": "USDT", **prices, **implied}
+    published(
+        lake,
+        MARKET_SNAPSHOTS,
+        [
+            snapshot(9, "BTCTMN", **prices, **implied),
+            snapshot(9, "BTCUSDT", **usdt),
+            snapshot(8, "ETHTMN", coin="ETH", price_usd=Decimal(2), price_tmn=Decimal(220_000), **prices)
+            | {"implied_usdt_tmn": Decimal(110_000), "premium_binance": Decimal("-0.0111")},
+            snapshot(8, "XYZTMN", coin="XYZ"),
+        ],
+    )
+    published(lake, CANDLES, [candle(0, "83000 83100 82900 83050 83010", venue="binance", quote="USDT")])
+    return lake
+
+
+def test_binance_is_in_the_header_and_has_its_table_of_candles(abroad: LakeSettings) -> None:
+    page = shown(abroad)
+    assert "binance USDT               83,050.00  close of the candle of 2024-03-19 12:00" in page
+    assert "USDT by BTCTMN             113,253.0  TMN, +1.82% over Binance's 83,000.00 USDT" in page
+    assert "BTC/USDT 10m candles, binance" in page
+
+
+def test_the_implied_rates_of_all_coins_are_one_row_per_toman_market_on_one_scale(abroad: LakeSettings) -> None:
+    lines = shown(abroad, width=120).splitlines()
+    title = next(number for number, line in enumerate(lines) if line.startswith("implied USDT/TMN by coin"))
+    assert lines[title + 1].endswith("● by Binance ○ by CoinMarketCap premium │ USDTTMN on Wallex 111,235")
+    found = [line.split()[:4] for line in lines[title + 2 :]]
+    assert found == [["BTC", "113,253", "112,663", "+1.82%"], ["ETH", "110,000", "110,000", "-1.11%"]]
+    btc, eth = (line[line.index("%") + 1 :].strip("\n") for line in lines[title + 2 :])
+    assert btc.rstrip().endswith("●")
+    assert btc.index("│") < btc.index("○") < btc.index("●")
+    assert eth.index("◉") < eth.index("│")
+    assert btc.index("│") == eth.index("│")
+
+
+def test_without_binance_there_are_no_rates(lake: LakeSettings) -> None:
+    assert "implied" not in shown(lake)
 
 
 @pytest.mark.parametrize(

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from spark_jobs.transforms.spans import EVER, MOST_SPANS, Span, aligned, spans_of, widened, within
+from spark_jobs.transforms.spans import EVER, MOST_SPANS, Span, aligned, covering, during, spans_of, widened, within
 from tests.streaming.rows import at
 
 TEN = dt.timedelta(minutes=10)
@@ -49,3 +49,16 @@ def test_within_names_dates_too_so_that_other_files_are_not_opened() -> None:
     )
     with pytest.raises(ValueError, match="expected at least one span"):
         within("event_time", [])
+
+
+def test_covering_takes_whole_intervals_once_each() -> None:
+    noon_to_two = [span(600, 1200), span(3000, 3600), span(4200, 4800)]
+    assert covering(noon_to_two, 10) == noon_to_two
+    assert covering(noon_to_two, 60) == [span(0, 7200)]
+    assert covering([EVER], 1440) == [EVER]
+
+
+def test_during_names_no_date() -> None:
+    assert "date" not in during("open_time", [span(0, 600), span(1200, 1800)])
+    with pytest.raises(ValueError, match="expected at least one span"):
+        during("open_time", [])

@@ -1,0 +1,1 @@
+"""Reconciling a lake with the exchange: what `coinlake reconcile` runs."""

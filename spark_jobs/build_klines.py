@@ -1,0 +1,65 @@
+"""Build the table `klines`: of all that was pushed or imported, one row per kline.
+
+Each batch of new rows names the stretches of open time that it touches; those are computed again from both bronze
+tables and replace what stood there, as candles are.
+"""
+
+from collections.abc import Sequence
+
+import pyspark.sql.functions as F
+from pyspark.sql import DataFrame
+from pyspark.sql.streaming.query import StreamingQuery
+
+from contracts.tables import BRONZE_CRYPTO_KLINE_DATA, IMPORTED_KLINES, KLINES, REPEAT
+from spark_jobs.build_candles import touched_spans
+from spark_jobs.context import Context
+from spark_jobs.edges.lake import Transaction, transaction_of
+from spark_jobs.edges.progress import Outcome
+from spark_jobs.transforms.klines import newest_state, states_of
+from spark_jobs.transforms.spans import Span, during, within
+
+INPUTS = (BRONZE_CRYPTO_KLINE_DATA, IMPORTED_KLINES)
+
+
+def plan(landed: DataFrame, imported: DataFrame) -> DataFrame:
+    """Turn the rows of both bronze tables into rows of the `klines` table."""
+    return states_of(landed, imported).transform(newest_state)
+
+
+def start(context: Context) -> list[StreamingQuery]:
+    """Start bringing the klines up to date with what was landed and imported; nothing where there never was one."""
+    lake = context.lake
+    lake.ensure(KLINES)
+    if all(map(lake.is_empty, INPUTS)):
+        return []
+    for table in INPUTS:
+        lake.ensure(table)
+
+    def write(batch: DataFrame, number: int) -> Outcome:
+        spans = touched_spans(batch, context.rules.candle_minutes).get(KLINES.name, [])
+        if not spans:
+            return Outcome(rows_out=0)
+        rows = compute(context, spans)
+        return Outcome(replace(context, rows, spans, transaction_of(batch, number, KLINES)))
+
+    landed = lake.read_stream(BRONZE_CRYPTO_KLINE_DATA).where(~F.col(REPEAT.name))
+    times = [
+        rows.select(F.lit(KLINES.name).alias("venue"), F.col("open_time").alias("event_time"))
+        for rows in (landed, lake.read_stream(IMPORTED_KLINES))
+    ]
+    return [lake.run(KLINES.name, times[0].unionByName(times[1]), write)]
+
+
+def compute(context: Context, spans: Sequence[Span]) -> DataFrame:
+    """Compute the klines that open in these stretches anew, from everything bronze holds.
+
+    The `date` of a bronze row may be the one after that of its open time; files without a row of these are skipped by
+    their statistics.
+    """
+    landed, imported = (context.lake.read(table).where(during("open_time", spans)) for table in INPUTS)
+    return plan(landed, imported)
+
+
+def replace(context: Context, rows: DataFrame, spans: Sequence[Span], transaction: Transaction | None = None) -> int:
+    """Put these rows in the place of all that open in the spans; return how many they are."""
+    return context.lake.replace(rows, KLINES, within("open_time", spans), transaction)
