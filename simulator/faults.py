@@ -1,6 +1,7 @@
 """Faults on request: what may go wrong at a venue, for how long, and which of them strikes the next request."""
 
 import datetime as dt
+from collections.abc import Callable
 from enum import StrEnum
 from typing import Generic, TypeVar
 
@@ -26,6 +27,24 @@ class FaultKind(StrEnum):
     DISCONNECT = "disconnect"  # the connection closes with no answer
     SILENCE = "silence"  # the connection stays open and nothing comes
 
+    # Of WebSocket streams; `count` is of frames that would be pushed, and their time is what is between the seconds.
+    WS_DISCONNECT = "ws_disconnect"  # the connection breaks off without a word (1006) in place of a frame
+    WS_SILENCE = "ws_silence"  # the connection pushes nothing any more; pings and acknowledgements go on
+    WS_DROP = "ws_drop"  # a frame is not sent
+    WS_DOUBLE = "ws_double"  # a frame is sent twice
+    WS_REORDER = "ws_reorder"  # a frame is sent after one to [5] later ones
+    SERVER_SHUTDOWN = "server_shutdown"  # the venue says that it goes down, and then closes the connection
+    HALT = "halt"  # for `for_seconds` nothing is traded: no kline and no trade, neither pushed nor over REST
+
+
+STREAM_KINDS = frozenset(kind for kind in FaultKind if kind.startswith("ws_")) | {FaultKind.SERVER_SHUTDOWN}
+"""What strikes frames of a stream."""
+
+REQUEST_KINDS = frozenset(FaultKind) - STREAM_KINDS - {FaultKind.HALT}
+"""What strikes requests."""
+
+_VENUES_WITH_STREAMS = frozenset({"binance"})
+
 
 class Injection(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """Something put upon a venue: for `count` requests, or `for_seconds`, from `after_seconds` on.
@@ -49,6 +68,16 @@ class Fault(Injection, frozen=True, kw_only=True, forbid_unknown_fields=True):
     retry_after: int | str | None = None
     delay_seconds: float = 5
     age_seconds: float = 600
+    window: int = 5
+
+    def __post_init__(self) -> None:
+        if self.kind not in REQUEST_KINDS and self.venue not in _VENUES_WITH_STREAMS:
+            venues = ", ".join(_VENUES_WITH_STREAMS)
+            raise ValueError(f"{self.kind}: expected a venue with streams ({venues}), found {self.venue!r}")
+        if self.kind is FaultKind.HALT and not self.for_seconds:
+            raise ValueError("halt: expected for_seconds, found none")
+        if self.window < 1:
+            raise ValueError(f"window: expected 1 or more, found {self.window}")
 
 
 T = TypeVar("T", bound=Injection)
@@ -71,12 +100,14 @@ class _Placed(Generic[T]):
 class Injections(Generic[T]):
     """What is put upon the venues at present, oldest first."""
 
-    def __init__(self) -> None:
+    def __init__(self, on_place: Callable[[T, dt.datetime], None] = lambda *_: None) -> None:
         self._placed: list[_Placed[T]] = []
+        self._on_place = on_place
 
     def place(self, injection: T, now: dt.datetime) -> None:
         """Put one more upon its venue."""
         self._placed.append(_Placed(injection, now))
+        self._on_place(injection, now)
 
     def clear(self) -> None:
         """Take all of them away."""
@@ -93,10 +124,12 @@ class Injections(Generic[T]):
             _count_off(placed)
         return [placed.injection for placed in struck]
 
-    def strike_first(self, venue: str, now: dt.datetime, started: dt.datetime) -> T | None:
-        """Return the oldest that holds for a request now, and count the request off that one alone."""
+    def strike_first(
+        self, venue: str, now: dt.datetime, started: dt.datetime, among: Callable[[T], bool] = lambda _: True
+    ) -> T | None:
+        """Return the oldest `among` them that holds for a request now, and count the request off that one alone."""
         for placed in self._placed:
-            if placed.injection.venue == venue and placed.active(now, started):
+            if placed.injection.venue == venue and placed.active(now, started) and among(placed.injection):
                 _count_off(placed)
                 return placed.injection
         return None

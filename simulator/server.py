@@ -19,7 +19,7 @@ from simulator.binance.streams import Streams
 from simulator.clock import SimulatedClock, WallClock, wall_clock
 from simulator.config import SimulatorConfig
 from simulator.control import Control
-from simulator.faults import Fault, FaultKind, Injections
+from simulator.faults import REQUEST_KINDS, Fault, FaultKind, Injections
 from simulator.opening import open_venues
 from simulator.request_log import RequestLog, redacted
 from simulator.spoiling import RowChange, changed, instead, spoiled
@@ -44,7 +44,11 @@ class Simulator:
             wall, speed=config.speed, span=dt.timedelta(seconds=config.span_seconds), begin=opened.begin
         )
         self._log = RequestLog(config.log_size)
-        self._faults: Injections[Fault] = Injections()
+        binance = opened.venues.get("binance")
+        self._binance = binance if isinstance(binance, Binance) else None
+        if self._binance is not None:
+            self._binance.run_by(self._clock)
+        self._faults: Injections[Fault] = Injections(self._binance.halts.place if self._binance else lambda *_: None)
         self._rows: Injections[RowChange] = Injections()
         for fault in config.faults:
             demand_known(fault.venue)
@@ -55,11 +59,10 @@ class Simulator:
         app = web.Application()
         control = Control(self._clock, self._faults, self._rows, self._log)
         app.add_routes(control.routes())
-        binance = self.venues.get("binance")
-        if isinstance(binance, Binance):
-            streams = Streams(binance.tape, binance.tally, self._clock, self._stream_rules)
+        if self._binance is not None:
+            streams = Streams(self._binance, self._clock, self._stream_rules, self._faults)
             app.add_routes(streams.routes("binance"))
-            app.add_routes(limits_and_breaks(binance.tally, streams))
+            app.add_routes(limits_and_breaks(self._binance.tally, streams))
         app.add_routes([web.get(f"/{name}/{{path:.*}}", self._serve_venue(name)) for name in self.venues])
         app.on_response_prepare.append(self._set_date)
         return app
@@ -85,7 +88,7 @@ class Simulator:
                 query=dict(http.query),
                 headers={key.lower(): value for key, value in http.headers.items()},
             )
-            fault = self._faults.strike_first(name, now, started)
+            fault = self._faults.strike_first(name, now, started, lambda fault: fault.kind in REQUEST_KINDS)
             answer = instead(fault, venue, now) if fault else None
             if answer is None:
                 answer = venue.answer(request, now, self._content_at(now, fault))

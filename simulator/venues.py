@@ -8,9 +8,9 @@ import msgspec
 from contracts.errors import SettingsError
 from simulator import coinmarketcap, coinmarketcap_generated, wallex
 from simulator.binance.generated import GeneratedTape
+from simulator.binance.halts import Halts
 from simulator.binance.recorded import recorded_tape, shift_times
 from simulator.binance.rest import Binance, epoch_ms
-from simulator.binance.tape import Halted, Tape
 from simulator.config import SimulatorConfig
 from simulator.market import Market
 from simulator.recording import Recorded, content_of
@@ -41,16 +41,17 @@ VENUES: dict[str, VenueKind] = {
         shift_body=wallex.shift_body,
     ),
     "binance": VenueKind(
-        generated=lambda market, config: Binance(_halted(GeneratedTape(market, config.trades_a_minute), config)),
-        recorded=lambda lines, config: Binance(_halted(recorded_tape(lines), config), content_of(lines, frozenset())),
+        generated=lambda market, config: Binance(GeneratedTape(market, config.trades_a_minute), _halts(config)),
+        recorded=lambda lines, config: Binance(
+            recorded_tape(lines), _halts(config), content_of(lines, frozenset({"symbol", "interval", "fromId"}))
+        ),
         shift_body=shift_times,
     ),
 }
 
 
-def _halted(tape: Tape, config: SimulatorConfig) -> Tape:
-    spans = [(epoch_ms(begin), epoch_ms(end)) for begin, end in config.halts]
-    return Halted(tape, spans) if spans else tape
+def _halts(config: SimulatorConfig) -> Halts:
+    return Halts([(epoch_ms(begin), epoch_ms(end)) for begin, end in config.halts])
 
 
 def demand_known(venue: str) -> None:

@@ -23,7 +23,6 @@ from contracts.tables import (
     CANDLES,
     IMPORTED_AGG_TRADES,
     IMPORTED_KLINES,
-    KLINES,
     MARKET_SNAPSHOTS,
     REPEAT,
     Table,
@@ -31,7 +30,8 @@ from contracts.tables import (
 from spark_jobs.context import Context
 from spark_jobs.edges.lake import Transaction, transaction_of
 from spark_jobs.edges.progress import Outcome
-from spark_jobs.transforms.exchange_candles import kline_candles, one_of_each_trade, trade_candles
+from spark_jobs.transforms.exchange_candles import kline_candles, one_minute, one_of_each_trade, trade_candles
+from spark_jobs.transforms.klines import newest_state, states_of
 from spark_jobs.transforms.roll_up import (
     BINANCE,
     BINANCE_TRADES,
@@ -42,7 +42,7 @@ from spark_jobs.transforms.roll_up import (
     roll_up,
 )
 from spark_jobs.transforms.samples import BASE_TMN, base_candles, quote_candles, ticker_candles
-from spark_jobs.transforms.spans import EVER, Span, covering, spans_of, within
+from spark_jobs.transforms.spans import EVER, Span, covering, during, spans_of, within
 
 Read = Callable[[Table], DataFrame]
 """Reads the rows of a table that lie in the stretches which are computed again."""
@@ -69,11 +69,14 @@ SOURCES: tuple[Source, ...] = (
 """Prices, one sample each. They share a query, whose checkpoint knows its tables by their order."""
 
 BINANCE_SOURCES: tuple[Source, ...] = (
-    # Silver klines are replaced, which no stream sees: what touches them is what they are made of, a stage earlier.
+    # Not from silver klines, which may lack what `coinlake backfill` commits after they were built: of bronze this query
+    # reads at least what touched it.
     Source(
         BINANCE,
         (BRONZE_CRYPTO_KLINE_DATA, IMPORTED_KLINES),
-        lambda read: kline_candles(read(KLINES)),
+        lambda read: kline_candles(
+            newest_state(one_minute(states_of(read(BRONZE_CRYPTO_KLINE_DATA), read(IMPORTED_KLINES))))
+        ),
         time="open_time",
     ),
     Source(
@@ -140,11 +143,11 @@ def touched_spans(rows: DataFrame, minutes: int) -> dict[str, list[Span]]:
     return {venue: spans_of(starts, length) for venue, starts in sorted(touched.items())}
 
 
-def compute(context: Context, touched: Touched, instead: Mapping[str, DataFrame] | None = None) -> DataFrame:
+def compute(context: Context, touched: Touched, snapshots: DataFrame | None = None) -> DataFrame:
     """Compute the candles of these stretches anew, from everything that bronze and silver hold of them.
 
-    A candle of any interval that meets a stretch is computed, of the whole of its time. `instead` holds, by name, rows
-    that stand in for those of a table which is about to be replaced.
+    A candle of any interval that meets a stretch is computed, of the whole of its time. `snapshots` stands in for the
+    table market_snapshots, where that is about to be replaced.
     """
     widest = intervals_from(context.rules.candle_minutes)[-1]
 
@@ -152,9 +155,10 @@ def compute(context: Context, touched: Touched, instead: Mapping[str, DataFrame]
         spans = covering(touched[source.venue], widest)
 
         def read(table: Table) -> DataFrame:
-            found = (instead or {}).get(table.name)
-            time = "open_time" if table is KLINES else "event_time"
-            return (context.lake.read(table) if found is None else found).where(within(time, spans))
+            found = snapshots if table is MARKET_SNAPSHOTS else None
+            # The `date` of a kline may be the one after that of its open time.
+            where = within(source.time, spans) if source.time == "event_time" else during(source.time, spans)
+            return (context.lake.read(table) if found is None else found).where(where)
 
         return source.candles(read)
 

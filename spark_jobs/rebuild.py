@@ -69,11 +69,7 @@ def rebuild(context: Context, span: Span, *, dry_run: bool) -> list[Rebuilt]:
         build_gaps.replace(context, gaps, spans)
     joined, snapshots = _join(context, span, dry_run=dry_run)
     touched = {source.venue: spans for source in (*build_candles.SOURCES, *build_candles.BINANCE_SOURCES)}
-    instead = {
-        KLINES.name: _with(context, klines, KLINES, within("open_time", spans)),
-        MARKET_SNAPSHOTS.name: snapshots,
-    }
-    candles = build_candles.compute(context, touched, instead if dry_run else None).persist()
+    candles = build_candles.compute(context, touched, snapshots if dry_run else None).persist()
     caps = build_market_cap.compute(context, spans).persist()
     results += [
         *joined,
@@ -96,15 +92,10 @@ def _join(context: Context, span: Span, *, dry_run: bool) -> tuple[list[Rebuilt]
     where = within("event_time", closed)
     rows = join_markets.compute(context, closed).persist()
     result = _compared(context, rows, MARKET_SNAPSHOTS, where)
-    snapshots = _with(context, rows, MARKET_SNAPSHOTS, where)
+    snapshots = context.lake.read(MARKET_SNAPSHOTS).where(~F.expr(where)).unionByName(rows)
     if not dry_run:
         join_markets.replace(context, rows, closed)
     return [result], snapshots
-
-
-def _with(context: Context, rows: DataFrame, table: Table, where: str) -> DataFrame:
-    """Read a table as it will be when these rows have replaced those that satisfy `where`."""
-    return context.lake.read(table).where(~F.expr(where)).unionByName(rows)
 
 
 def _compared(context: Context, rows: DataFrame, table: Table, where: str) -> Rebuilt:

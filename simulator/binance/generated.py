@@ -17,7 +17,9 @@ from simulator.noise import uniform
 QUOTE = "USDT"
 TRADES_A_MINUTE = 12
 _EPOCH_MS = int(dt.datetime(2020, 1, 1, tzinfo=dt.UTC).timestamp() * 1000)
-_HOUR_MS = 60 * MINUTE_MS
+_END_MS = int(dt.datetime(2200, 1, 1, tzinfo=dt.UTC).timestamp() * 1000)
+_CHUNK_TRADES = 720
+_CHUNK_MINUTES = (1, 2, 3, 4, 5, 6, 10, 12, 15, 20, 30, 60)
 _SERIES = 9_000
 _NOT_LISTED = frozenset({"USDT"})
 
@@ -33,47 +35,54 @@ class GeneratedTape:
         self._rows = {f"{base}{QUOTE}": row for base, row in rows.items() if base not in _NOT_LISTED}
         listed = [base for base in rows if base not in _NOT_LISTED]
         self.symbols: Mapping[str, tuple[str, str]] = {f"{base}{QUOTE}": (base, QUOTE) for base in listed}
-        self._hour = lru_cache(maxsize=1024)(self._make_hour)
+        fitting = [count for count in _CHUNK_MINUTES if count * trades_a_minute <= _CHUNK_TRADES]
+        self._chunk_ms = MINUTE_MS * max(fitting, default=1)
+        self._chunk = lru_cache(maxsize=512)(self._make_chunk)
         self._minutes = lru_cache(maxsize=4096)(self._make_minutes)
 
     def bars(self, symbol: str, interval: str, begin_ms: int, end_ms: int) -> Sequence[Bar]:
         """Return the klines that the trades make."""
         length = INTERVALS_MS[interval]
-        begin, end = -(-begin_ms // length) * length, -(-end_ms // length) * length
+        begin, end = -(-max(begin_ms, self.begin_ms) // length) * length, -(-end_ms // length) * length
         if length < MINUTE_MS:
             return list(bars_of(self.trades(symbol, begin, end), length))
-        hours = range(begin // _HOUR_MS, -(-end // _HOUR_MS))
         minutes: list[Bar] = []
-        for hour in hours:
-            first = max(0, (begin - hour * _HOUR_MS) // MINUTE_MS)  # every minute trades
-            minutes += self._minutes(symbol, hour)[first : max(0, -(-(end - hour * _HOUR_MS) // MINUTE_MS))]
+        for chunk in self._chunks(begin, end):
+            start = chunk * self._chunk_ms
+            first = max(0, (begin - start) // MINUTE_MS)  # every minute trades
+            minutes += self._minutes(symbol, chunk)[first : max(0, -(-(end - start) // MINUTE_MS))]
         return minutes if length == MINUTE_MS else list(roll_up(minutes, length))
 
     def trades(self, symbol: str, begin_ms: int, end_ms: int) -> Sequence[Trade]:
         """Return the trades of [begin, end)."""
         found: list[Trade] = []
-        for hour in range(begin_ms // _HOUR_MS, -(-end_ms // _HOUR_MS)):
-            trades = self._hour(symbol, hour)
+        for chunk in self._chunks(begin_ms, end_ms):
+            trades = self._chunk(symbol, chunk)
             first = bisect.bisect_left(trades, begin_ms, key=lambda trade: trade.ms)
             found += trades[first : bisect.bisect_left(trades, end_ms, key=lambda trade: trade.ms)]
         return found
 
     def trades_from(self, symbol: str, first: int, count: int) -> Sequence[Trade]:
         """Return `count` trades from this id on."""
+        begin = self.begin_ms + max(first, 0) // self._beat * MINUTE_MS
         found: list[Trade] = []
-        hour = (_EPOCH_MS + max(first, 0) // self._beat * MINUTE_MS) // _HOUR_MS
-        while len(found) < count:
-            found += [trade for trade in self._hour(symbol, hour) if trade.id >= first]
-            hour += 1
+        for chunk in self._chunks(begin, _END_MS):
+            found += [trade for trade in self._chunk(symbol, chunk) if trade.id >= first]
+            if len(found) >= count:
+                break
         return found[:count]
 
-    def _make_minutes(self, symbol: str, hour: int) -> tuple[Bar, ...]:
-        return tuple(bars_of(self._hour(symbol, hour), MINUTE_MS))
+    def _chunks(self, begin_ms: int, end_ms: int) -> range:
+        """Return the numbers of the chunks that hold [begin, end); none before the tape begins."""
+        return range(max(begin_ms, self.begin_ms) // self._chunk_ms, -(-min(end_ms, _END_MS) // self._chunk_ms))
 
-    def _make_hour(self, symbol: str, hour: int) -> tuple[Trade, ...]:
+    def _make_minutes(self, symbol: str, chunk: int) -> tuple[Bar, ...]:
+        return tuple(bars_of(self._chunk(symbol, chunk), MINUTE_MS))
+
+    def _make_chunk(self, symbol: str, chunk: int) -> tuple[Trade, ...]:
         row = self._rows[symbol]
-        count = 60 * self._beat
-        first = (hour * _HOUR_MS - _EPOCH_MS) // MINUTE_MS * self._beat
+        count = self._chunk_ms // MINUTE_MS * self._beat
+        first = (chunk * self._chunk_ms - _EPOCH_MS) // MINUTE_MS * self._beat
         ids = first + np.arange(count, dtype=np.int64)
         series = np.asarray(_SERIES + row, dtype=np.int64)
         slot = MINUTE_MS // self._beat

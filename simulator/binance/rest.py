@@ -8,8 +8,10 @@ from typing import Any, NamedTuple
 
 import msgspec
 
+from simulator.binance.halts import Halted, Halts
 from simulator.binance.limits import WEIGHT_PER_MINUTE, Tally, Weights
 from simulator.binance.tape import INTERVALS_MS, Bar, Tape, Trade, bars_of, last_price, roll_up, text
+from simulator.clock import SimulatedClock, WallClock, wall_clock
 from simulator.wire import Answer, Content, Request
 
 MINUTE_SECONDS = 60
@@ -51,9 +53,11 @@ class Asked(NamedTuple):
 class Binance:
     """The venue in front of a tape; what was recorded of its REST answers goes before what the tape says."""
 
-    def __init__(self, tape: Tape, recorded: Content = lambda *_: None) -> None:
-        self.tape = tape
+    def __init__(self, tape: Tape, halts: Halts | None = None, recorded: Content = lambda *_: None) -> None:
+        self.halts = halts or Halts()
+        self.tape: Tape = Halted(tape, self.halts.spans)
         self._recorded = recorded
+        self._wall: WallClock = wall_clock
         self.tally = Tally()
         self._weights = Weights(self.tally)
         self._paths: dict[str, tuple[Callable[[Asked], int], Callable[[Asked], object]]] = {
@@ -66,6 +70,11 @@ class Binance:
             "/api/v3/ticker/24hr": (self._weight_of_day, self._days),
         }
 
+    def run_by(self, clock: SimulatedClock) -> None:
+        """Take part in a run: halts count from its start; weight is counted by minutes of life, as clients wait."""
+        self.halts.started = lambda: clock.started_at
+        self._wall = clock.wall
+
     def answer(self, request: Request, now: dt.datetime, content_at: dt.datetime) -> Answer:
         """Answer within the limits; the used weight stands in a header."""
         found = self._paths.get(request.path)
@@ -74,16 +83,16 @@ class Binance:
         weigh, show = found
         asked = Asked(request.query, epoch_ms(content_at))
         try:
-            refusal = self._weights.admit(weigh(asked), now)
+            refusal = self._weights.admit(weigh(asked), self._wall())
             if refusal is not None:
                 return self._limited(refusal, now)
             recorded = self._recorded(request, content_at)
             if recorded is not None:
-                return recorded
+                return self._said(recorded)
             body = show(asked)
         except Refused as refused:
-            return self._said(self.error(None, refused.code, now, refused.message), now)
-        return self._said(Answer(msgspec.json.encode(body)), now)
+            return self._said(self.error(None, refused.code, now, refused.message))
+        return self._said(Answer(msgspec.json.encode(body)))
 
     def error(self, status: int | None, code: int | None, now: dt.datetime, message: str | None = None) -> Answer:
         """Answer with the venue's error body."""
@@ -107,20 +116,18 @@ class Binance:
 
     def _limited(self, status: int, now: dt.datetime) -> Answer:
         """Refuse a request for its weight, with the seconds to wait."""
-        until = self._weights.banned_until
-        if status == 418 and until is not None:
-            message, wait = _BANNED.format(until=epoch_ms(until)), (until - now).total_seconds()
-        else:
-            message, wait = _TOO_MUCH, MINUTE_SECONDS - now.second
+        wall, until = self._wall(), self._weights.banned_until
+        banned = status == 418 and until is not None
+        wait = (until - wall).total_seconds() if banned and until is not None else MINUTE_SECONDS - wall.second
+        message = _BANNED.format(until=epoch_ms(now + dt.timedelta(seconds=wait))) if banned else _TOO_MUCH
         refused = self.error(status, -1003, now, message)
-        return self._said(
-            msgspec.structs.replace(refused, headers={"Retry-After": str(max(1, round(wait)))}),
-            now,
-        )
+        return self._said(msgspec.structs.replace(refused, headers={"Retry-After": str(max(1, round(wait)))}))
 
-    def _said(self, answer: Answer, now: dt.datetime) -> Answer:
-        used = {"X-MBX-USED-WEIGHT-1M": str(self._weights.used(now)), "x-mbx-used-weight": str(self._weights.used(now))}
-        return msgspec.structs.replace(answer, headers={**answer.headers, **used})
+    def _said(self, answer: Answer) -> Answer:
+        used = str(self._weights.used(self._wall()))
+        names = ("X-MBX-USED-WEIGHT-1M", "x-mbx-used-weight")
+        kept = {name: value for name, value in answer.headers.items() if not name.lower().startswith("x-mbx-used")}
+        return msgspec.structs.replace(answer, headers={**kept, **dict.fromkeys(names, used)})
 
     def _exchange_info(self, asked: Asked) -> object:
         wanted = self._wanted(asked) if {"symbol", "symbols"} & asked.query.keys() else list(self.tape.symbols)
@@ -140,16 +147,20 @@ class Binance:
         symbol, interval = self._symbol(asked), _text(asked, "interval")
         if interval not in INTERVALS_MS:
             raise Refused(-1120)
-        count, length = _limit(asked), INTERVALS_MS[interval]
+        count, length, now = _limit(asked), INTERVALS_MS[interval], asked.now_ms
         begin, end = _number(asked, "startTime"), _number(asked, "endTime")
-        last = asked.now_ms if end is None else min(end, asked.now_ms)
-        if begin is None:
-            begin = (last // length - count + 1) * length
-        begin = max(begin, self.tape.begin_ms)
+        last = now if end is None else min(end, now)
         bars: list[Bar] = []
-        while begin <= last and len(bars) < count:  # a halt may fill a whole window
+        if begin is None:  # the newest; a halt may fill a whole window
+            first = (last // length - count + 1) * length
+            while last >= self.tape.begin_ms and len(bars) < count:
+                bars = self.bars(symbol, interval, max(first, self.tape.begin_ms), last, now) + bars
+                first, last = first - count * length, first - 1
+            return [kline_row(bar) for bar in bars[-count:]]
+        begin = max(begin, self.tape.begin_ms)
+        while begin <= last and len(bars) < count:
             until = min(last, begin + count * length - 1)
-            bars += self.bars(symbol, interval, begin, until, asked.now_ms)
+            bars += self.bars(symbol, interval, begin, until, now)
             begin = until + 1
         return [kline_row(bar) for bar in bars[:count]]
 
@@ -250,12 +261,17 @@ def _rows(body: Any) -> list[Any]:
 
 
 def so_far(tape: Tape, symbol: str, bar: Bar, now_ms: int) -> list[Bar]:
-    """Return a kline as it stands at a moment before its close; of a recording that holds no trades, its opening."""
+    """Return a kline as it stands at a moment before its close.
+
+    Before its first trade it stands at the price before; of a recording that holds no trades, at its opening price.
+    """
     trades = tape.trades(symbol, bar.open_ms, now_ms)
     if trades:
         parts = list(bars_of(trades, bar.close_ms - bar.open_ms))
         return parts[:1]
-    flat = {"high": bar.open, "low": bar.open, "close": bar.open, "volume": 0, "quote_volume": 0, "trades": 0}
+    before = last_price(tape, symbol, bar.open_ms) if bar.first_id >= 0 else None
+    price = bar.open if before is None else before
+    flat = {"open": price, "high": price, "low": price, "close": price, "volume": 0, "quote_volume": 0, "trades": 0}
     return [bar._replace(**flat, taker_volume=0, taker_quote_volume=0, first_id=-1, last_id=-1)]
 
 

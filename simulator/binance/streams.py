@@ -1,12 +1,16 @@
 """The WebSocket side: connections, control messages, pings, the life of a connection, and what goes wrong on it."""
 
 import asyncio
+import datetime as dt
 import heapq
 import json
+import math
 import random
 import re
+from collections import defaultdict
 from collections.abc import AsyncIterator, Coroutine, Iterable
 from contextlib import asynccontextmanager, suppress
+from enum import Enum, auto
 from typing import Any
 
 import msgspec
@@ -19,15 +23,36 @@ from simulator.binance.limits import (
     MESSAGES_PER_SECOND,
     STREAMS_PER_CONNECTION,
     Rate,
-    Tally,
 )
-from simulator.binance.rest import epoch_ms
-from simulator.binance.tape import Tape
+from simulator.binance.rest import Binance, epoch_ms
 from simulator.clock import SimulatedClock
+from simulator.faults import STREAM_KINDS, Fault, FaultKind, Injections
 
+VENUE = "binance"
 TICK_SECONDS = 0.02
+_STRETCH_MS = 10 * 60_000
+_FRAMES_BETWEEN_BREATHS = 64
+_REORDER_WINDOW = 5
 _CLOSE_SECONDS = 1.0
 _METHODS = ("SUBSCRIBE", "UNSUBSCRIBE", "LIST_SUBSCRIPTIONS", "SET_PROPERTY", "GET_PROPERTY")
+
+
+class _Fate(Enum):
+    """What becomes of a frame that is not held back."""
+
+    SEND = auto()
+    DOUBLE = auto()
+    DROP = auto()
+    MUTE = auto()
+    BREAK = auto()
+
+
+_FATES = {
+    FaultKind.WS_DISCONNECT: _Fate.BREAK,
+    FaultKind.WS_SILENCE: _Fate.MUTE,
+    FaultKind.WS_DROP: _Fate.DROP,
+    FaultKind.WS_DOUBLE: _Fate.DOUBLE,
+}
 
 
 class StreamRules(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -56,13 +81,14 @@ class StreamRules(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fiel
 class Streams:
     """All connections to one venue."""
 
-    def __init__(self, tape: Tape, tally: Tally, clock: SimulatedClock, rules: StreamRules) -> None:
-        self._tape = tape
-        self._tally = tally
+    def __init__(self, venue: Binance, clock: SimulatedClock, rules: StreamRules, faults: Injections[Fault]) -> None:
+        self._venue = venue
+        self._tally = venue.tally
         self._clock = clock
         self._rules = rules
+        self._faults = faults
         self._opened = 0
-        self._attempts = Rate(CONNECTION_WINDOW_SECONDS)
+        self._attempts: defaultdict[str | None, Rate] = defaultdict(lambda: Rate(CONNECTION_WINDOW_SECONDS))
         self._running: set[Connection] = set()
 
     def routes(self, venue: str) -> list[web.RouteDef]:
@@ -85,7 +111,7 @@ class Streams:
 
     async def _serve(self, http: web.Request) -> web.StreamResponse:
         loop = asyncio.get_running_loop()
-        count = self._attempts.count(loop.time())
+        count = self._attempts[http.remote].count(loop.time())
         self._tally.most_connections_per_window = max(self._tally.most_connections_per_window, count)
         if count > CONNECTIONS_PER_WINDOW:
             self._tally.connections_refused += 1
@@ -102,7 +128,7 @@ class Streams:
         socket = web.WebSocketResponse(autoping=False, compress=False, timeout=_CLOSE_SECONDS)
         await socket.prepare(http)
         micro = http.query.get("timeUnit", "").upper() == "MICROSECOND"
-        world = (self._tape, self._tally, self._clock, self._rules)
+        world = (self._venue, self._clock, self._rules, self._faults)
         connection = Connection(socket, http, *world, self._opened, combined=combined, micro=micro)
         connection.subscribe(names)
         self._running.add(connection)
@@ -120,10 +146,10 @@ class Connection:
         self,
         socket: web.WebSocketResponse,
         http: web.Request,
-        tape: Tape,
-        tally: Tally,
+        venue: Binance,
         clock: SimulatedClock,
         rules: StreamRules,
+        faults: Injections[Fault],
         number: int,
         *,
         combined: bool,
@@ -131,19 +157,20 @@ class Connection:
     ) -> None:
         self._socket = socket
         self._http = http
-        self._tape = tape
-        self._tally = tally
+        self._tape = venue.tape
+        self._tally = venue.tally
         self._clock = clock
         self._rules = rules
+        self._faults = faults
         self._random = random.Random(f"{rules.seed}:{number}")
         self._combined = combined
         self._micro = micro
         self._pushes: dict[str, Push | None] = {}
         self._sent = 0
-        self._silent = number <= rules.silent_connections
+        self._mute_after = rules.silent_after if number <= rules.silent_connections else math.inf
         self._held: list[tuple[int, Frame]] = []
         self._incoming = Rate(1.0)
-        self._pong_due: float | None = None
+        self._pings: dict[bytes, float] = {}
         self._shutdown = asyncio.Event()
 
     def subscribe(self, names: Iterable[str]) -> None:
@@ -184,9 +211,17 @@ class Connection:
             if message.type is WSMsgType.PING:
                 await self._socket.pong(message.data)
             elif message.type is WSMsgType.PONG:
-                self._pong_due = None
+                self._answered(message.data)
             elif message.type is WSMsgType.TEXT:
                 await self._say(self._reply(message.data))
+
+    def _answered(self, payload: bytes) -> None:
+        """Count a pong for its ping and those before it; an unsolicited one counts for nothing."""
+        if bytes(payload) in self._pings:
+            for sent in list(self._pings):
+                del self._pings[sent]
+                if sent == bytes(payload):
+                    return
 
     def _reply(self, said: str) -> dict[str, object]:
         try:
@@ -196,9 +231,11 @@ class Connection:
         if not isinstance(asked, dict) or asked.get("method") not in _METHODS:
             found = asked.get("method") if isinstance(asked, dict) else None
             if found is None:
-                return {"code": 2, "msg": "Invalid request: missing field `method` at line 1 column 2"}
+                return {"code": 2, "msg": f"Invalid request: missing field `method` at line 1 column {len(said)}"}
             expected = ", ".join(f"`{method}`" for method in _METHODS)
-            return {"code": 2, "msg": f"Invalid request: unknown variant {found}, expected one of {expected}"}
+            column = said.find(json.dumps(found)) + len(json.dumps(found))
+            unknown = f"unknown variant {found}, expected one of {expected} at line 1 column {column}"
+            return {"code": 2, "msg": f"Invalid request: {unknown}"}
         number = asked.get("id")
         if not (number is None or isinstance(number, int) or re.fullmatch(r"\w{1,36}", str(number))):
             return {"code": 2, "msg": "Invalid request: invalid id"}
@@ -233,38 +270,69 @@ class Connection:
     # --- what the venue says ------------------------------------------------------------------------------------
 
     async def _push(self) -> None:
-        """Push every frame since the last look at the clock, in the order of time; a slow client is waited for."""
+        """Push every frame since the last look at the clock, in the order of time; a slow client is waited for.
+
+        Who is behind gets a stretch of the tape at a time, so that all else goes on: what is late is not lost.
+        """
         since = epoch_ms(self._clock.now())
         while not self._socket.closed:
-            await asyncio.sleep(TICK_SECONDS)
-            until = epoch_ms(self._clock.now())
+            until = min(epoch_ms(self._clock.now()), since + _STRETCH_MS)
+            if until == since:
+                await asyncio.sleep(TICK_SECONDS)
+                continue
             streams = [push(since, until) for push in self._pushes.values() if push is not None]
             for frame in heapq.merge(*streams, key=lambda frame: frame.ms):
                 if not await self._push_one(frame):
                     return
+                if self._sent % _FRAMES_BETWEEN_BREATHS == 0:
+                    await asyncio.sleep(0)
+            await asyncio.sleep(0 if until < epoch_ms(self._clock.now()) else TICK_SECONDS)
             since = until
 
     async def _push_one(self, frame: Frame) -> bool:
-        """Push a frame, or do to it what chance has in mind; False where the connection is broken off."""
-        if self._silent and self._sent >= self._rules.silent_after:
+        """Push a frame, or do to it what a fault or chance has in mind; False where nothing more is to be pushed."""
+        if self._sent >= self._mute_after:
             return True
         self._sent += 1
         self._held = [(left - 1, late) for left, late in self._held]
-        chance = self._random.random()
-        rules = self._rules
-        if self._random.random() < rules.disconnect:
+        fate = self._fate(frame)
+        if fate is _Fate.BREAK:
             self.break_off()
             return False
-        if chance < rules.reorder:
-            self._held.append((self._random.randint(1, 5), frame))
-        elif chance >= rules.reorder + rules.drop:
-            await self._send(frame)
-            if chance < rules.reorder + rules.drop + rules.double:
+        if fate is _Fate.MUTE:
+            self._mute_after = 0
+            return True
+        if fate is not _Fate.DROP and isinstance(fate, _Fate):
+            for _ in range(2 if fate is _Fate.DOUBLE else 1):
                 await self._send(frame)
+        elif isinstance(fate, int):
+            self._held.append((fate, frame))
         for _, late in [one for one in self._held if one[0] <= 0]:
             await self._send(late)
         self._held = [one for one in self._held if one[0] > 0]
-        return True
+        return not self._socket.closed
+
+    def _fate(self, frame: Frame) -> "_Fate | int":
+        """Say what becomes of a frame; a number is how many later ones go before it."""
+        at = dt.datetime.fromtimestamp(frame.ms / 1000, dt.UTC)
+        fault = self._faults.strike_first(VENUE, at, self._clock.started_at or at, self._strikes)
+        if fault is not None and fault.kind is FaultKind.SERVER_SHUTDOWN:
+            self.shut_down()
+        elif fault is not None:
+            return self._random.randint(1, fault.window) if fault.kind is FaultKind.WS_REORDER else _FATES[fault.kind]
+        rules = self._rules
+        if self._random.random() < rules.disconnect:
+            return _Fate.BREAK
+        chance = self._random.random()
+        for rate, fate in ((rules.reorder, None), (rules.drop, _Fate.DROP), (rules.double, _Fate.DOUBLE)):
+            if chance < rate:
+                return self._random.randint(1, _REORDER_WINDOW) if fate is None else fate
+            chance -= rate
+        return _Fate.SEND
+
+    def _strikes(self, fault: Fault) -> bool:
+        leaving = fault.kind is FaultKind.SERVER_SHUTDOWN and self._shutdown.is_set()
+        return fault.kind in STREAM_KINDS and not leaving
 
     async def _send(self, frame: Frame) -> None:
         payload = in_microseconds(frame.payload) if self._micro else frame.payload
@@ -275,20 +343,22 @@ class Connection:
             await self._socket.send_str(msgspec.json.encode(body).decode())
 
     async def _ping(self) -> None:
-        """Ping on the grid; hang up on who does not answer in time."""
+        """Ping on the grid; hang up on who does not answer in time, be it for not reading."""
         loop = asyncio.get_running_loop()
         next_ping = loop.time() + self._rules.ping_seconds
         while not self._socket.closed:
-            await asyncio.sleep(min(1.0, self._rules.ping_seconds / 4))
-            if self._pong_due is not None and loop.time() > self._pong_due:
+            due = next(iter(self._pings.values()), math.inf)
+            await asyncio.sleep(max(0.0, min(next_ping, due) - loop.time()))
+            due = next(iter(self._pings.values()), math.inf)
+            if loop.time() >= due:
                 self.break_off()
                 return
             if loop.time() >= next_ping:
+                payload = str(epoch_ms(self._clock.wall())).encode()
+                self._pings.setdefault(payload, next_ping + self._rules.pong_seconds)
                 next_ping += self._rules.ping_seconds
-                with suppress(ConnectionError, RuntimeError):
-                    await self._socket.ping(str(epoch_ms(self._clock.wall())).encode())
-                if self._pong_due is None:
-                    self._pong_due = loop.time() + self._rules.pong_seconds
+                with suppress(ConnectionError, RuntimeError, TimeoutError):
+                    await asyncio.wait_for(self._socket.ping(payload), self._rules.ping_seconds)
 
     async def _end_of_life(self) -> None:
         """Close after a life, or after the notice of a shutdown."""

@@ -145,43 +145,6 @@ def last_price(tape: Tape, symbol: str, at_ms: int) -> int | None:
     return None
 
 
-class Halted:
-    """A tape on which nothing happened in some spans, for every symbol: neither traded nor recorded."""
-
-    def __init__(self, tape: Tape, spans_ms: Sequence[tuple[int, int]]) -> None:
-        self._tape = tape
-        self._spans = spans_ms
-
-    @property
-    def symbols(self) -> Mapping[str, tuple[str, str]]:
-        """Map every symbol to its base and quote asset."""
-        return self._tape.symbols
-
-    @property
-    def begin_ms(self) -> int:
-        """Return when the tape begins."""
-        return self._tape.begin_ms
-
-    def bars(self, symbol: str, interval: str, begin_ms: int, end_ms: int) -> Sequence[Bar]:
-        """Return the klines that lie outside of every halt; larger ones are made of the minutes that are left."""
-        length = INTERVALS_MS[interval]
-        begin = -(-begin_ms // length) * length
-        end = -(-end_ms // length) * length
-        minutes = [bar for bar in self._tape.bars(symbol, "1m", begin, end) if self._open(bar.open_ms)]
-        return minutes if interval == "1m" else list(roll_up(minutes, length))
-
-    def trades(self, symbol: str, begin_ms: int, end_ms: int) -> Sequence[Trade]:
-        """Return the trades outside of every halt, whose ids jump over it."""
-        return [trade for trade in self._tape.trades(symbol, begin_ms, end_ms) if self._open(trade.ms)]
-
-    def trades_from(self, symbol: str, first: int, count: int) -> Sequence[Trade]:
-        """Return trades outside of every halt."""
-        return [trade for trade in self._tape.trades_from(symbol, first, count) if self._open(trade.ms)]
-
-    def _open(self, ms: int) -> bool:
-        return not any(begin <= ms < end for begin, end in self._spans)
-
-
 class RecordedTape:
     """A tape of closed klines and aggregate trades that were recorded."""
 
@@ -195,7 +158,7 @@ class RecordedTape:
         self._bars = bars
         self._trades = trades
         firsts = [found[0].open_ms for found in bars.values() if found]
-        self.begin_ms = min([*firsts, *(found[0].ms for found in trades.values() if found)], default=0)
+        self.begin_ms = min([*firsts, *(found[0].ms for found in trades.values() if found)], default=2**62)
 
     def bars(self, symbol: str, interval: str, begin_ms: int, end_ms: int) -> Sequence[Bar]:
         """Return recorded klines of this interval, else those that the recorded minutes, or trades, make."""
@@ -206,7 +169,7 @@ class RecordedTape:
             return found[first:last]
         length = INTERVALS_MS[interval]
         begin, end = -(-begin_ms // length) * length, -(-end_ms // length) * length
-        if interval != "1m" and (symbol, "1m") in self._bars:
+        if length > MINUTE_MS and (symbol, "1m") in self._bars:
             return list(roll_up(self.bars(symbol, "1m", begin, end), length))
         return list(bars_of(self.trades(symbol, begin, end), length))
 

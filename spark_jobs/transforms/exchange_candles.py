@@ -15,9 +15,14 @@ _IMPORTED = 1 << 62
 """Above every Kafka offset."""
 
 
+def one_minute(klines: DataFrame) -> DataFrame:
+    """Keep the closed 1-minute klines: no other makes a candle."""
+    return klines.where(F.col("closed") & (F.col("interval") == MINUTE))
+
+
 def kline_candles(klines: DataFrame) -> DataFrame:
-    """Take the closed 1-minute klines of the table `klines`; an open one makes no candle."""
-    return _minutes(klines.where(F.col("closed") & (F.col("interval") == MINUTE)), BINANCE)
+    """Make candles of klines, of which each closed minute is there once."""
+    return _minutes(klines.transform(one_minute), BINANCE)
 
 
 def one_of_each_trade(landed: DataFrame, imported: DataFrame) -> DataFrame:

@@ -10,8 +10,10 @@ import pytest
 from simulator.binance.generated import GeneratedTape
 from simulator.binance.rest import Binance
 from simulator.binance.tape import MINUTE_MS
+from simulator.clock import SimulatedClock
 from simulator.market import Market
 from simulator.wire import Answer, Request
+from tests.unit.simulator.fakes import FakeWall
 
 NOW = dt.datetime(2026, 9, 21, 12, 0, 30, tzinfo=dt.UTC)
 NOW_MS = int(NOW.timestamp() * 1000)
@@ -19,13 +21,20 @@ OPEN_MS = NOW_MS - 30_000
 
 
 @pytest.fixture
-def venue() -> Binance:
-    return Binance(GeneratedTape(Market(3)))
+def wall() -> FakeWall:
+    return FakeWall(NOW)
 
 
-def get(venue: Binance, path: str, query: Mapping[str, object] | None = None, now: dt.datetime = NOW) -> Answer:
+@pytest.fixture
+def venue(wall: FakeWall) -> Binance:
+    venue = Binance(GeneratedTape(Market(3)))
+    venue.run_by(SimulatedClock(wall, speed=60))
+    return venue
+
+
+def get(venue: Binance, path: str, query: Mapping[str, object] | None = None) -> Answer:
     asked = {name: str(value) for name, value in (query or {}).items()}
-    return venue.answer(Request(f"/api/v3/{path}", asked, {}), now, now)
+    return venue.answer(Request(f"/api/v3/{path}", asked, {}), NOW, NOW)
 
 
 def body(answer: Answer) -> Any:
@@ -92,21 +101,28 @@ def test_price_of_one_symbol_is_an_object_and_of_several_an_array(venue: Binance
     assert venue.tape.trades("BTCUSDT", NOW_MS - MINUTE_MS, NOW_MS)[-1].price == int(one["price"].replace(".", ""))
 
 
-def test_weight_adds_up_stands_in_the_header_and_starts_again_with_the_minute(venue: Binance) -> None:
+def test_weight_adds_up_stands_in_the_header_and_starts_again_with_the_minute_of_life(
+    venue: Binance, wall: FakeWall
+) -> None:
     get(venue, "exchangeInfo")
     second = get(venue, "klines", {"symbol": "BTCUSDT", "interval": "1m"})
     assert second.headers["X-MBX-USED-WEIGHT-1M"] == "22"
-    next_minute = get(venue, "ping", now=NOW + dt.timedelta(seconds=30))
-    assert next_minute.headers["X-MBX-USED-WEIGHT-1M"] == "1"
+    wall.advance(seconds=30)
+    assert get(venue, "ping").headers["X-MBX-USED-WEIGHT-1M"] == "1"
 
 
-def test_too_much_weight_is_refused_until_the_minute_ends_and_going_on_is_banned(venue: Binance) -> None:
-    for _ in range(75):
-        assert get(venue, "ticker/24hr", {}).status == 200
+def test_too_much_weight_is_refused_until_the_minute_ends_and_going_on_is_banned(
+    venue: Binance, wall: FakeWall
+) -> None:
+    for _ in range(300):
+        assert get(venue, "exchangeInfo", {"symbol": "BTCUSDT"}).status == 200
     refused = [get(venue, "ping") for _ in range(12)]
     assert [answer.status for answer in refused] == [429] * 10 + [418] * 2
     assert refused[0].headers["Retry-After"] == "30"
     assert body(refused[0])["code"] == -1003
-    assert get(venue, "ping", now=NOW + dt.timedelta(seconds=119)).status == 418
-    assert get(venue, "ping", now=NOW + dt.timedelta(seconds=121)).status == 200
+    assert refused[-1].headers["Retry-After"] == "120"
+    wall.advance(seconds=119)
+    assert get(venue, "ping").status == 418
+    wall.advance(seconds=2)
+    assert get(venue, "ping").status == 200
     assert (venue.tally.highest_weight, venue.tally.refused) == (6_000, 11)

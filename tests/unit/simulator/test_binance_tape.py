@@ -10,8 +10,9 @@ import pytest
 from contracts.errors import SettingsError
 from simulator.binance.frames import agg_trade, kline
 from simulator.binance.generated import GeneratedTape
+from simulator.binance.halts import Halted
 from simulator.binance.recorded import assets_of, recorded_tape, shift_times
-from simulator.binance.tape import MINUTE_MS, Bar, Halted, RecordedTape, Tape, Trade, text
+from simulator.binance.tape import MINUTE_MS, Bar, RecordedTape, Tape, Trade, text
 from simulator.market import Market
 from simulator.recording import Pushed
 
@@ -68,10 +69,28 @@ def later(tape: Tape) -> list[Trade]:
     return list(tape.trades("ETHUSDT", BEGIN + HOUR, BEGIN + 2 * HOUR))
 
 
+@pytest.mark.parametrize("beat", [1, 7, 50, 800])
+def test_any_number_of_trades_a_minute_keeps_the_tape_whole(beat: int) -> None:
+    tape, begin = GeneratedTape(Market(7), beat), BEGIN // HOUR * HOUR + 55 * MINUTE_MS
+    trades = list(tape.trades("SOLUSDT", begin, begin + 10 * MINUTE_MS))
+    assert [trade.id for trade in trades] == list(range(trades[0].id, trades[0].id + 10 * beat))
+    assert list(tape.trades_from("SOLUSDT", trades[beat].id, 3 * beat)) == trades[beat : 4 * beat]
+    bars = tape.bars("SOLUSDT", "5m", begin, begin + 10 * MINUTE_MS)
+    assert [said(bar) for bar in bars] == [by_hand(trades, bar.open_ms, 5 * MINUTE_MS) for bar in bars]
+    assert len(bars) == 2
+
+
+def test_before_the_tape_begins_there_is_nothing_and_far_ids_are_no_trades(tape: Tape) -> None:
+    assert list(tape.trades("BTCUSDT", 0, tape.begin_ms)) == []
+    assert list(tape.bars("BTCUSDT", "1h", 0, tape.begin_ms)) == []
+    assert [trade.id for trade in tape.trades_from("BTCUSDT", 0, 2)] == [0, 1]
+    assert list(tape.trades_from("BTCUSDT", 2**62, 1000)) == []
+
+
 def test_in_a_halt_there_is_no_trade_and_no_kline_and_the_hour_around_it_is_made_of_the_rest(tape: Tape) -> None:
     begin = BEGIN // HOUR * HOUR
     span = (begin + 10 * MINUTE_MS, begin + 20 * MINUTE_MS)
-    halted = Halted(tape, [span])
+    halted = Halted(tape, lambda: [span])
     assert list(halted.trades("BTCUSDT", *span)) == []
     assert len(halted.bars("BTCUSDT", "1m", begin, begin + HOUR)) == 50
     (hour,) = halted.bars("BTCUSDT", "1h", begin, begin + HOUR)
@@ -85,7 +104,9 @@ def test_recording_of_frames_makes_the_tape_again() -> None:
     )
     trade = Trade(11, BEGIN, 640_000_000_000, 9_000, 21, 22, True)
     open_one = kline("XRPETH", "1m", bar._replace(close=6), bar.close_ms - 5, closed=False)
-    frames = [open_one, kline("XRPETH", "1m", bar, bar.close_ms, closed=True), agg_trade("XRPETH", trade)]
+    closed_one = kline("XRPETH", "1m", bar, bar.close_ms, closed=True)
+    never_closed = kline("XRPETH", "1m", bar._replace(open_ms=bar.close_ms), bar.close_ms + 9, closed=False)
+    frames = [open_one, closed_one, agg_trade("XRPETH", trade), never_closed]
     at = dt.datetime(2026, 9, 21, tzinfo=dt.UTC)
     tape = recorded_tape([Pushed(at, "x", msgspec.Raw(msgspec.json.encode(frame))) for frame in frames])
     assert tape.symbols == {"XRPETH": ("XRP", "ETH")}
@@ -97,6 +118,10 @@ def test_recorded_trades_alone_make_klines_too() -> None:
     trades = [Trade(1, BEGIN, 100, 10**8, 1, 1, False), Trade(2, BEGIN + 61_000, 300, 10**8, 2, 4, True)]
     tape = RecordedTape({"XRPETH": ("XRP", "ETH")}, {}, {"XRPETH": trades})
     assert [bar.trades for bar in tape.bars("XRPETH", "1m", BEGIN - HOUR, BEGIN + HOUR)] == [1, 3]
+    minute = Bar(BEGIN, BEGIN + MINUTE_MS, 100, 100, 100, 100, 10**8)
+    both = RecordedTape({"XRPETH": ("XRP", "ETH")}, {("XRPETH", "1m"): [minute]}, {"XRPETH": trades})
+    seconds = both.bars("XRPETH", "1s", BEGIN, BEGIN + HOUR)
+    assert [(bar.open_ms, bar.close_ms - bar.open_ms) for bar in seconds] == [(BEGIN, 1000), (BEGIN + 61_000, 1000)]
 
 
 def test_times_of_a_frame_are_moved_and_nothing_else() -> None:
