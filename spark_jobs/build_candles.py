@@ -69,8 +69,8 @@ SOURCES: tuple[Source, ...] = (
 """Prices, one sample each. They share a query, whose checkpoint knows its tables by their order."""
 
 BINANCE_SOURCES: tuple[Source, ...] = (
-    # Not from silver klines, which may lack what `coinlake backfill` commits after they were built: of bronze this query
-    # reads at least what touched it.
+    # Not from silver klines, which may lack what `coinlake backfill` commits after they were built: of bronze this
+    # query reads at least what touched it.
     Source(
         BINANCE,
         (BRONZE_CRYPTO_KLINE_DATA, IMPORTED_KLINES),

@@ -3,8 +3,10 @@
 ccxt and Binance's own connector are not of the project: `tests/clients/requirements.lock` pins them.
 """
 
+import importlib
 import json
 import queue
+import sys
 import time
 from collections.abc import Iterator
 from decimal import Decimal
@@ -13,16 +15,20 @@ from typing import Any
 
 import pytest
 
+from tests.clients.packages import ensure_clients
 from tests.integration.conftest import simulator
-
-ccxt = pytest.importorskip("ccxt", reason="ccxt is not installed: tests/clients/requirements.lock")
-spot = pytest.importorskip("binance.spot", reason="binance-connector is not installed: tests/clients/requirements.lock")
-
-errors = pytest.importorskip("binance.error")
-streams = pytest.importorskip("binance.websocket.spot.websocket_stream")
 
 MINUTE_MS = 60_000
 SPEED = 60
+
+
+@pytest.fixture(scope="module", autouse=True)
+def packages() -> Iterator[None]:
+    """Let the clients be imported, behind our own packages."""
+    folder = str(ensure_clients())
+    sys.path.append(folder)
+    yield
+    sys.path.remove(folder)
 
 
 @pytest.fixture(scope="module")
@@ -35,7 +41,7 @@ def base(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
 @pytest.fixture(scope="module")
 def exchange(base: str) -> Any:
     """Give ccxt's Binance; its markets of other kinds and its private currencies have hosts of their own."""
-    client = ccxt.binance({"options": {"fetchMarkets": ["spot"]}})
+    client = importlib.import_module("ccxt").binance({"options": {"fetchMarkets": ["spot"]}})
     client.urls["api"]["public"] = f"{base}/api/v3"
     client.load_markets()
     return client
@@ -43,7 +49,7 @@ def exchange(base: str) -> Any:
 
 @pytest.fixture(scope="module")
 def connector(base: str) -> Any:
-    return spot.Spot(base_url=base)
+    return importlib.import_module("binance.spot").Spot(base_url=base)
 
 
 def closed_minute(connector: Any, back: int) -> int:
@@ -86,7 +92,7 @@ def test_ccxt_reads_a_ticker_and_a_refusal(exchange: Any) -> None:
     ticker = exchange.fetch_ticker("BTC/USDT")
     assert ticker["low"] <= ticker["last"] <= ticker["high"]
     assert ticker["change"] == pytest.approx(ticker["last"] - ticker["open"])
-    with pytest.raises(ccxt.BadSymbol, match="Invalid symbol"):
+    with pytest.raises(importlib.import_module("ccxt").BadSymbol, match="Invalid symbol"):
         exchange.publicGetKlines({"symbol": "NOPEUSDT", "interval": "1m"})
     assert int(exchange.last_response_headers["X-MBX-USED-WEIGHT-1M"]) > 0
 
@@ -100,7 +106,7 @@ def test_connector_reads_rest_and_a_refusal(connector: Any) -> None:
     assert connector.ticker_24hr("BTCUSDT")["symbol"] == "BTCUSDT"
     assert connector.exchange_info(symbol="BTCUSDT")["symbols"][0]["baseAsset"] == "BTC"
     assert connector.ping() == {}
-    with pytest.raises(errors.ClientError) as caught:
+    with pytest.raises(importlib.import_module("binance.error").ClientError) as caught:
         connector.klines("BTCUSDT", "10m")
     assert (caught.value.status_code, caught.value.error_code) == (400, -1120)
 
@@ -109,6 +115,7 @@ def test_connector_reads_rest_and_a_refusal(connector: Any) -> None:
 def pushed(base: str) -> Iterator[tuple[Any, "queue.Queue[Any]"]]:
     """Connect the connector's combined stream, and give what comes."""
     messages: queue.Queue[Any] = queue.Queue()
+    streams = importlib.import_module("binance.websocket.spot.websocket_stream")
     client = streams.SpotWebsocketStreamClient(
         stream_url=base.replace("http", "ws", 1),
         on_message=lambda _, text: messages.put(json.loads(text)),

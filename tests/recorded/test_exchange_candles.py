@@ -6,6 +6,7 @@ import gzip
 import io
 from collections.abc import Iterable, Sequence
 from decimal import Decimal
+from itertools import pairwise
 from pathlib import Path
 from typing import NamedTuple
 
@@ -155,6 +156,15 @@ def by_hand(trades: Iterable[Row], minutes: int) -> dict[dt.datetime, tuple[Ohlc
         )
         for time, inside in buckets.items()
     }
+
+
+def test_the_tape_is_complete() -> None:
+    trades = tape()
+    assert len(trades) == 5929
+    for trade, following in pairwise(trades):
+        assert following["agg_trade_id"] == trade["agg_trade_id"] + 1
+        assert following["first_trade_id"] == trade["last_trade_id"] + 1
+    assert [len(candles_of(f"{TRADES}-{minutes}m-from-trades.csv")) for minutes in (1, 5)] == [1022, 287]
 
 
 @pytest.mark.parametrize("minutes", [1, 5, 10])

@@ -105,7 +105,7 @@ async def test_more_than_five_messages_a_second_end_the_connection_and_are_count
 
 
 async def test_who_does_not_answer_a_ping_is_hung_up_on(start: Start) -> None:
-    server = await start(SimulatorConfig(streams=StreamRules(ping_seconds=0.25, pong_seconds=0.3)))
+    server = await start(SimulatorConfig(streams=StreamRules(ping_seconds=0.5, pong_seconds=2)))
     async with aiohttp.ClientSession() as session, session.ws_connect(ws(server, "/ws")) as answering:
         pongs = asyncio.create_task(answering.receive())
         silent = await session.ws_connect(ws(server, "/ws"), autoping=False)
@@ -119,7 +119,7 @@ async def test_who_does_not_answer_a_ping_is_hung_up_on(start: Start) -> None:
 
 
 async def test_pong_counts_only_with_the_payload_of_a_ping(start: Start) -> None:
-    server = await start(SimulatorConfig(streams=StreamRules(ping_seconds=0.4, pong_seconds=0.5)))
+    server = await start(SimulatorConfig(streams=StreamRules(ping_seconds=0.4, pong_seconds=1.5)))
     async with aiohttp.ClientSession() as session:
         socket = await session.ws_connect(ws(server, "/ws"), autoping=False)
         while (message := await socket.receive(timeout=5)).type is WSMsgType.PING:
