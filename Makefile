@@ -2,14 +2,17 @@
 
 PYTHON ?= python3
 BIN := .venv/bin
-# Where embedded stacks may run: the user's own, the demo's, those of the crash test and of the benchmark.
-HOMES := .coinlake .coinlake/demo .coinlake/crashtest/drivers .coinlake/crashtest/generator .coinlake/bench/bench-stack
+# Where embedded stacks may run: the user's own, those of the demo, the reconciliation, the crash test and the benchmark.
+HOMES := .coinlake .coinlake/demo .coinlake/reconcile .coinlake/crashtest/drivers .coinlake/crashtest/generator \
+	.coinlake/bench/bench-stack .coinlake/bench/archive-stack
+# make reconcile DATA=FOLDER compares other archives: the exchange's 1m files become our candles, its 5m and 1h files judge them.
+DATA ?= ../shared/data/binance/klines_spot
 PYTEST := $(BIN)/python -m pytest
 # make bench BENCH_ROWS="20000 200000" BENCH_PLANS=ours,plain BENCH_LIMIT=900 measures other sizes, plans and limits.
 BENCH_FLAGS = $(foreach rows,$(BENCH_ROWS),--rows $(rows)) $(if $(BENCH_PLANS),--plans $(BENCH_PLANS)) $(if $(BENCH_LIMIT),--limit $(BENCH_LIMIT))
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo bench up down status check format test test-unit test-streaming test-integration test-recorded lock clean
+.PHONY: help setup demo reconcile bench up down status check format test test-unit test-streaming test-integration test-recorded lock clean
 
 help: ## list the tasks
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "make %-18s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -22,7 +25,10 @@ setup: ## make what is missing: packages, jars, MinIO (the other tasks do this b
 demo: setup ## replay three hours of market through the whole chain and show the candles
 	@$(BIN)/coinlake demo
 
-bench: setup ## measure ingest, and the job beside a plain one: tables, JSON and a chart (about half an hour)
+reconcile: setup ## make candles of the klines in DATA and compare them with the exchange's own: score and scoreboard page
+	@$(BIN)/coinlake reconcile $(DATA) --own-lake
+
+bench: setup ## measure ingest, the job beside a plain one, archives beside DuckDB and Polars: tables, JSON, a chart (40 minutes)
 	@$(BIN)/python -m benchmarks $(BENCH_FLAGS)
 
 up: setup ## start Kafka and the object store

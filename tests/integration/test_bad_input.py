@@ -16,6 +16,7 @@ from confluent_kafka import TopicPartition
 from confluent_kafka.admin import AdminClient, OffsetSpec
 
 from contracts.records import Gap, decode
+from contracts.streams import STREAMS
 from contracts.tables import BRONZE_INGEST_GAPS, BRONZE_WALLEX, REJECTED, TABLES
 from infra.stack import StackInfo, processes
 from infra.stack.layout import Layout, read_env
@@ -78,8 +79,7 @@ def test_each_spoiled_message_is_rejected_whole_and_with_its_reason(spoiled_run:
 
 def test_spoiled_messages_stop_nothing_and_hide_nothing(spoiled_run: SpoiledRun) -> None:
     assert spoiled_run.processed.code == 0
-    topics = (oracle.QUOTES, oracle.TICKERS, oracle.GAPS, oracle.REFUSED)
-    read = oracle.consume(spoiled_run.stack.kafka_bootstrap_servers, *topics)
+    read = oracle.consume(spoiled_run.stack.kafka_bootstrap_servers, *(stream.topic for stream in STREAMS))
     world = Played(spoiled_run.stack, {(one.topic, one.partition, one.offset): one for one in read})
     assert_every_message_landed_once(world)
 

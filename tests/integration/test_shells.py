@@ -31,22 +31,23 @@ from tests.integration.conftest import (
 
 README = Path(__file__).parent.parent.parent / "README.md"
 SHELLS = ("scala", "python", "sql")
-COUNT = "SELECT count(*) FROM candles"
+FILLED = 2
+"""The version of the candles after both of their queries have committed."""
 
 
 @dataclass(frozen=True)
 class World:
-    """A lake whose candles have three versions: created, filled, and one coin taken out; every shell has run on it."""
+    """A lake whose candles were created, filled by two queries and rid of a coin; every shell has run on it."""
 
     stack: StackInfo
     objects_before: dict[str, str]
     typed: dict[str, Ran]
 
     def btc(self, version: int | None = None) -> list[tuple[str, ...]]:
-        """Read the candles of BTC without Spark, as a shell prints them."""
+        """Read the 10-minute candles of BTC without Spark, as a shell prints them."""
         table = delta(lake_of(self.stack), CANDLES)
         table.load_as_version(table.version() if version is None else version)
-        rows = [row for row in table.to_pyarrow_table().to_pylist() if row["coin"] == "BTC"]
+        rows = [row for row in table.to_pyarrow_table().to_pylist() if (row["coin"], row["interval"]) == ("BTC", "10m")]
         assert all(isinstance(row["close"], Decimal) for row in rows)
         printed = (
             (row["venue"], row["quote"], f"{row['open_time']:%Y-%m-%d %H:%M:%S}", f"{row['close']:f}") for row in rows
@@ -122,26 +123,26 @@ def test_readme_lines_end_well(world: World, shell: str) -> None:
 
 
 def test_spark_shell_prints_the_published_candles_of_btc(world: World) -> None:
-    assert shown_tables(world.typed["scala"])[0] == world.btc(version=1)
+    assert shown_tables(world.typed["scala"])[0] == world.btc(version=FILLED)
 
 
 def test_spark_shell_travels_in_time(world: World) -> None:
     _, by_version, by_time, *_ = shown_tables(world.typed["scala"])
-    assert world.count(1) > world.count(2) > world.count(0) == 0
-    assert by_version == [(str(world.count(1)),)]
+    assert world.count(FILLED) > world.count(FILLED + 1) > world.count(0) == 0
+    assert by_version == [(str(world.count(FILLED)),)]
     assert by_time == [(str(world.count(0)),)]
 
 
 def test_pyspark_prints_the_candles_of_btc_and_travels_in_time(world: World) -> None:
     candles, by_version, *_ = shown_tables(world.typed["python"])
     assert candles == world.btc()
-    assert by_version == [(str(world.count(1)),)]
+    assert by_version == [(str(world.count(FILLED)),)]
 
 
 def test_spark_sql_travels_in_time_and_counts_what_is_published(world: World) -> None:
     rows = [tuple(line.split("\t")) for line in world.typed["sql"].out]
-    assert [row for row in rows if len(row) == 4] == world.btc(version=1)
-    assert rows[-1] == (str(len(world.btc(version=1))),)
+    assert [row for row in rows if len(row) == 4] == world.btc(version=FILLED)
+    assert rows[-1] == (str(len(world.btc(version=FILLED))),)
 
 
 @pytest.mark.parametrize("shell", SHELLS)
@@ -175,7 +176,9 @@ def test_the_key_is_on_no_command_line(world: World, tmp_path: Path) -> None:
     secret = world.stack.s3_secret_key.get_secret_value()
     env = {"COINLAKE_HOME": str(world.stack.home), **world.stack.env()}
     seen: set[str] = set()
-    with Child("shell", [*COINLAKE, "shell", "--sql", "-e", COUNT], env=env, log=tmp_path / "log") as shell:
+    with Child(
+        "shell", [*COINLAKE, "shell", "--sql", "-e", "SELECT count(*) FROM candles"], env=env, log=tmp_path / "log"
+    ) as shell:
         while shell.running():
             for process in [psutil.Process(shell.pid), *psutil.Process(shell.pid).children(recursive=True)]:
                 try:
