@@ -22,6 +22,9 @@ _MESSAGES = 12_000
 _PUSHED_MESSAGES = 20_000
 """The same of a pushed stream, whose holes within are found again: some minutes of trades, an hour of klines."""
 
+_NEW_LEADER = frozenset({KafkaError.NOT_LEADER_FOR_PARTITION, KafkaError.LEADER_NOT_AVAILABLE})
+"""What a broker says for a moment after a topic was made, or a partition was moved."""
+
 _SILENT = logging.getLogger("ingest.librdkafka")
 
 
@@ -95,12 +98,25 @@ class KafkaTail:
 
     def _start(self, consumer: Consumer, partition: TopicPartition, most: int) -> TopicPartition | None:
         """Choose where to read a partition from; None where it is empty."""
-        low, high = consumer.get_watermark_offsets(partition, timeout=self._seconds)
+        low, high = self._watermarks(consumer, partition)
         if OFFSET_INVALID in (low, high):
             raise no_broker(self._bootstrap_servers, self._seconds)
         if low == high:
             return None
         return TopicPartition(partition.topic, partition.partition, max(low, high - most))
+
+    def _watermarks(self, consumer: Consumer, partition: TopicPartition) -> tuple[int, int]:
+        """Ask for the first and the next offset, again where the partition has no leader yet."""
+        deadline = time.monotonic() + self._seconds
+        while True:
+            try:
+                low, high = consumer.get_watermark_offsets(partition, timeout=self._seconds)
+            except KafkaException as error:
+                if error.args[0].code() not in _NEW_LEADER or time.monotonic() > deadline:
+                    raise
+                time.sleep(0.1)
+            else:
+                return low, high
 
     def _to_the_end(self, consumer: Consumer, topic: str, partitions: int) -> list[Message]:
         deadline = time.monotonic() + self._seconds

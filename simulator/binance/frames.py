@@ -3,7 +3,7 @@
 from collections.abc import Callable, Iterator
 from typing import NamedTuple
 
-from simulator.binance.rest import so_far
+from simulator.binance.rest import so_far, trade_row
 from simulator.binance.tape import INTERVALS_MS, Bar, Tape, Trade, text
 
 UPDATE_MS = {"1s": 1_000}
@@ -90,19 +90,7 @@ def kline(symbol: str, interval: str, bar: Bar, pushed_ms: int, *, closed: bool)
 
 def agg_trade(symbol: str, trade: Trade) -> Payload:
     """Write an aggregate trade as it is pushed."""
-    return {
-        "e": "aggTrade",
-        "E": trade.ms,
-        "s": symbol,
-        "a": trade.id,
-        "p": text(trade.price),
-        "q": text(trade.quantity),
-        "f": trade.first_id,
-        "l": trade.last_id,
-        "T": trade.ms,
-        "m": trade.buyer_is_maker,
-        "M": True,
-    }
+    return {"e": "aggTrade", "E": trade.ms, "s": symbol, **trade_row(trade)}
 
 
 _TIMES = frozenset({"E", "T", "t"})
