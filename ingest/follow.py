@@ -43,6 +43,7 @@ class Follower:
         self._failures = 0
         self._served = 0
         self._unwritten = False
+        self._cut_off = False
 
     async def resume(self, tail: Tail) -> None:
         """Let the source take up from what an earlier run left in the topics.
@@ -74,7 +75,7 @@ class Follower:
             await asyncio.wait({pump})
             if not pump.cancelled():
                 fatal = await self._ended(pump)
-            joining = asyncio.create_task(self._waiting.join())
+            joining = asyncio.create_task(self._settle())
             await asyncio.wait({joining, sender}, return_when=asyncio.FIRST_COMPLETED)
             joining.cancel()
             if sender.done():
@@ -85,6 +86,21 @@ class Follower:
             await asyncio.gather(pump, sender, stopping, return_exceptions=True)
         self._log.info("source_stopped", served=self._served)
         return Outcome(self._source.name, self._served, fatal, self._unwritten)
+
+    async def _settle(self) -> None:
+        """Say how the holes stand that were being filled, and wait until all is sent."""
+        if not self._cut_off:
+            for gap in self._source.settle():
+                await self._waiting.put(gap)
+        await self._waiting.join()
+
+    async def _take(self, record: Record) -> None:
+        """Let a record wait for Kafka; one that is cut off meanwhile is lost: its hole must not be called filled."""
+        try:
+            await self._waiting.put(record)
+        except asyncio.CancelledError:
+            self._cut_off = True
+            raise
 
     async def _ended(self, pump: "asyncio.Task[None]") -> bool:
         """Put a source that ended for good on record; say whether it did."""
@@ -107,7 +123,7 @@ class Follower:
                         if self._failures and not isinstance(record, Gap | Rejected):
                             self._failures = 0
                             backoff = waits(self._clock.jitter, first=0.5, longest=_LONGEST_WAIT_SECONDS)
-                        await self._waiting.put(record)
+                        await self._take(record)
             except TransientSourceError as error:
                 await self._failed(error)
                 await self._clock.sleep(max(next(backoff), error.retry_after or 0))
@@ -116,7 +132,7 @@ class Follower:
         try:
             async with contextlib.aclosing(self._records(self._source.catch_up())) as records:
                 async for record in records:
-                    await self._waiting.put(record)
+                    await self._take(record)
             self._served += 1
             self._metrics.succeeded(self._source.name)
         except TransientSourceError as error:

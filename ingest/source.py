@@ -1,11 +1,11 @@
 """What every venue offers the runner, and what a source is given to work with."""
 
 import datetime as dt
-from collections.abc import AsyncGenerator, AsyncIterator, Callable, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
-from contracts.records import Record
+from contracts.records import Gap, Record
 from contracts.settings import IngestSettings
 from contracts.streams import Stream
 from ingest.clock import Clock
@@ -59,6 +59,9 @@ class PushedSource(Protocol):
 
     def resume(self, records: Sequence[Record]) -> None:
         """Take up from what an earlier run left in the stream."""
+
+    def settle(self) -> Iterable[Gap]:
+        """Yield how the holes stand whose refill was broken off; asked for when nothing more is read."""
 
     def records(self) -> AsyncGenerator[Record, None]:
         """Yield what is pushed, and what was missed, with Gaps and rejected payloads among it, until the feed fails.

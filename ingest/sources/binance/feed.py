@@ -67,6 +67,7 @@ class Feed:
         self._patience = patience or Patience(settings.binance_silence_seconds)
         self._pace = pace or Pace()
         self._gaps = GapBook(stream)
+        self._asked: list[tuple[Track, Hole]] = []
         self._log = structlog.get_logger().bind(venue=name)
         self._newest: dt.datetime | None = None
         self._cause = NOT_RUNNING
@@ -100,6 +101,14 @@ class Feed:
             track.resume(by_symbol.get(track.symbol, ()), now, NOT_RUNNING)
         self._newest = max((record.event_time for record in records), default=None)
 
+    def settle(self) -> Iterator[Gap]:
+        """Yield how the holes stand whose refill was broken off: what came of them is filled, the rest is missing."""
+        asked, self._asked = self._asked, []
+        for track, hole in asked:
+            for part, filled in parts_of(hole, _left(track, hole)):
+                write = self._gaps.repaired if filled else self._gaps.opened
+                yield write(track.symbol, track.name, part, self._around.now())
+
     async def records(self) -> AsyncGenerator[Record, None]:
         """Yield what is pushed and what was missed, until a connection is lost or a stream is found silent.
 
@@ -107,6 +116,8 @@ class Feed:
             TransientSourceError: as the connection says, or kind `silent_stream`.
             FatalSourceError: a symbol is not listed.
         """
+        for gap in self.settle():
+            yield gap
         await self._rest.patiently(lambda: self.listings.know(self._symbols()), tries=2)
         clock = self._around.clock
         inbox: asyncio.Queue[Frame | Refilled | Probed] = asyncio.Queue(_QUEUED)
@@ -151,6 +162,8 @@ class Feed:
         Raises:
             TransientSourceError, FatalSourceError: REST did not answer; what was yielded stays right.
         """
+        for gap in self.settle():
+            yield gap
         await self._rest.patiently(lambda: self.listings.know(self._symbols()))
         for track in self.tracks.values():
             reached = await self._rest.patiently(lambda asked=track: asked.probe(self._rest))  # type: ignore[misc]
@@ -259,6 +272,7 @@ class Feed:
 
     def _open(self, track: Track, hole: Hole) -> Gap:
         self._log.warning("hole_found", **_facts(track, hole), cause=hole.cause)
+        self._asked.append((track, hole))
         return self._gaps.opened(track.symbol, track.name, hole, self._around.now())
 
     def _refilled(self, answer: Refilled) -> Iterator[Record]:
@@ -271,9 +285,9 @@ class Feed:
                 yield row
         if not answer.ended:
             return
-        left = [part for part in track.continuity.holes if part.first <= hole.last and part.last >= hole.first]
-        left = [_clipped(part, hole) for part in left]
+        left = _left(track, hole)
         track.continuity.give_up(hole.first, hole.last)
+        self._asked = [one for asked in self._asked for one in _beside(asked, track, hole)]
         for part, filled in parts_of(hole, left):
             if filled:
                 yield self._gaps.repaired(track.symbol, track.name, part, now)
@@ -327,6 +341,21 @@ def _demand_alive(tasks: "set[asyncio.Task[None]]") -> None:
 def _facts(track: Track, hole: Hole) -> dict[str, object]:
     since, to = hole.from_time.isoformat(), hole.to_time.isoformat()
     return {"stream": track.name, "missed": hole.count, "since": since, "to": to}
+
+
+def _left(track: Track, hole: Hole) -> list[Hole]:
+    """Return what of a hole has not come."""
+    overlapping = (part for part in track.continuity.holes if part.first <= hole.last and part.last >= hole.first)
+    return [_clipped(part, hole) for part in overlapping]
+
+
+def _beside(asked: tuple[Track, Hole], track: Track, ended: Hole) -> Iterator[tuple[Track, Hole]]:
+    """Yield what is still asked for of a hole after a part of it, its beginning or all that is left, has ended."""
+    of, hole = asked
+    if of is not track or hole.last < ended.first or hole.first > ended.last:
+        yield asked
+    elif hole.last > ended.last:
+        yield of, replace(hole, first=ended.last + 1, from_time=ended.to_time)
 
 
 def _clipped(part: Hole, hole: Hole) -> Hole:

@@ -32,11 +32,15 @@ class FakeFeed:
         self.whole = True
         self.resumed: Sequence[Record] = ()
         self.yielded = 0
+        self.unsettled: list[Gap] = []
         self._calls = list(calls)
 
     def resume(self, records: Sequence[Record]) -> None:
         self.resumed = records
         self.newest = max((record.event_time for record in records), default=None)
+
+    def settle(self) -> list[Gap]:
+        return self.unsettled
 
     async def records(self) -> AsyncGenerator[Record, None]:
         steps = self._calls.pop(0) if self._calls else [TransientSourceError("no answer", kind="connection")]
@@ -70,6 +74,12 @@ def quick() -> Clock:
 
 def rows(count: int, start: int = 0) -> list[Record]:
     return [ticker(at(number), f"S{number}") for number in range(start, start + count)]
+
+
+def hole() -> Gap:
+    names = {"venue": "wallex", "symbol": "BTCTMN", "stream": WALLEX.topic, "cause": "a push did not arrive"}
+    times = {"event_time": NOON, "ingest_time": NOON, "from_time": NOON, "to_time": at(9), "repaired_at": NOON}
+    return Gap(**names, **times, recoverable=True)  # type: ignore[arg-type]
 
 
 def lost(text: str = "lost") -> TransientSourceError:
@@ -131,6 +141,21 @@ async def test_a_stop_sends_what_was_received() -> None:
     await follower.resume(FakeTail())
     await asyncio.wait_for(follower.run(None), 5)
     assert sink.records(WALLEX) == rows(900)
+
+
+async def test_a_stop_says_how_the_holes_stand_behind_what_was_received_of_them() -> None:
+    feed, sink = FakeFeed([rows(3)]), ListSink()
+    feed.unsettled = [hole()]
+    await followed(feed, sink)
+    assert (sink.records(WALLEX), sink.gaps) == (rows(3), feed.unsettled)
+
+
+async def test_a_stop_that_cuts_a_record_off_calls_no_hole_filled() -> None:
+    feed, sink = FakeFeed([rows(10_000)]), ListSink(refuse=lambda call: call < 20)
+    feed.unsettled = [hole()]
+    await followed(feed, sink, seconds=0.01)
+    assert feed.yielded < 10_000
+    assert sink.gaps == []
 
 
 async def test_a_connection_that_is_lost_once_is_made_again_without_a_gap_of_the_whole_stream() -> None:

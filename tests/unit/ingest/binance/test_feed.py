@@ -474,3 +474,26 @@ def test_whatever_is_dropped_doubled_or_reordered_the_closed_klines_equal_the_tr
     for minute, gap in on_record(found).items():
         assert gap.recoverable == (minute in truth)
         assert (gap.repaired_at is not None) == (minute in truth)
+
+
+@pytest.mark.parametrize(
+    ("last", "standing"), [(8, [(0, 8, True)]), (4, [(0, 4, True), (4, 4, False)])], ids=["whole", "in part"]
+)
+async def test_a_refill_that_is_broken_off_leaves_on_record_how_far_it_came(
+    last: int, standing: list[tuple[int, int, bool]]
+) -> None:
+    venue = Venue(pushes(trade_push(0), trade_push(9)))
+    venue.rest.has_trades(*range(10))
+    async with running(venue, build_agg_trades) as feed:
+        records = feed.records()
+        async for record in records:
+            if isinstance(record, AggTrade) and record.agg_trade_id == last:
+                break
+        await records.aclose()
+        gaps = list(feed.settle())
+        assert list(feed.settle()) == []
+    time_of = {number: trade_push(number)["T"] for number in range(10)}
+    assert [(gap.from_time, gap.missed, gap.repaired_at is not None) for gap in gaps] == [
+        (dt.datetime.fromtimestamp(time_of[before] / 1000, dt.UTC), missed, filled)
+        for before, missed, filled in standing
+    ]
