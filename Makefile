@@ -26,6 +26,7 @@ demo: setup ## replay three hours of market through the whole chain and show the
 	@$(BIN)/coinlake demo
 
 reconcile: setup ## make candles of the klines in DATA and compare them with the exchange's own: score and scoreboard page
+	@test -e $(DATA) || { echo "expected archives of Binance's klines in $(DATA), found nothing: make reconcile DATA=FOLDER" >&2; exit 1; }
 	@$(BIN)/coinlake reconcile $(DATA) --own-lake
 
 bench: setup ## measure ingest, the job beside a plain one, archives beside DuckDB and Polars: tables, JSON, a chart (40 minutes)

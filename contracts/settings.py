@@ -53,6 +53,10 @@ def _known_intervals(names: tuple[str, ...]) -> tuple[str, ...]:
     return names
 
 
+def _once_each(names: tuple[str, ...]) -> tuple[str, ...]:
+    return tuple(dict.fromkeys(names))
+
+
 KLINE_INTERVALS = ("1m", "3m", "5m", "15m", "30m", "1h", "2h", "4h", "6h", "8h", "12h", "1d")
 """The venue's kline intervals of a fixed length of at least a minute. There is no 10m: coinlake builds it."""
 
@@ -61,9 +65,15 @@ Symbols = Annotated[
     NoDecode,
     BeforeValidator(_listed),
     Field(min_length=1, max_length=500),
+    AfterValidator(_once_each),
 ]
 Intervals = Annotated[
-    tuple[str, ...], NoDecode, BeforeValidator(_listed), Field(min_length=1), AfterValidator(_known_intervals)
+    tuple[str, ...],
+    NoDecode,
+    BeforeValidator(_listed),
+    Field(min_length=1),
+    AfterValidator(_known_intervals),
+    AfterValidator(_once_each),
 ]
 WebSocketUrl = Annotated[str, Field(pattern=r"^wss?://[^/]+"), AfterValidator(_no_trailing_slash)]
 Url = Annotated[str, Field(pattern=r"^https?://[^/]+"), AfterValidator(_no_trailing_slash)]

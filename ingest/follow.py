@@ -22,6 +22,8 @@ WAITING_RECORDS = 2000
 """Records that wait for Kafka at most; then the source waits, and behind it the socket."""
 
 _LONGEST_WAIT_SECONDS = 30.0
+_DRAIN_SECONDS = 60.0
+"""How long Kafka may take for what is left at the end; what it did not take by then, the next run finds missing."""
 _FAILURES_THAT_ARE_A_HOLE = 2
 """A connection that is lost and made again at once leaves holes of its own, symbol by symbol, or none."""
 
@@ -76,7 +78,8 @@ class Follower:
             if not pump.cancelled():
                 fatal = await self._ended(pump)
             joining = asyncio.create_task(self._settle())
-            await asyncio.wait({joining, sender}, return_when=asyncio.FIRST_COMPLETED)
+            await asyncio.wait({joining, sender}, timeout=_DRAIN_SECONDS, return_when=asyncio.FIRST_COMPLETED)
+            self._unwritten = self._unwritten or not joining.done()
             joining.cancel()
             if sender.done():
                 sender.result()

@@ -68,7 +68,9 @@ def asof(lake: LakeSettings, table: Table, moment: dt.datetime, coin: str | None
     old = open_table(lake, table, version)
     now = newest.version()
     try:
-        return _compared(table, (version, commits[version], _rows(old, coin)), (now, commits[now], _rows(newest, coin)))
+        now_rows, old_rows = _rows(newest, coin), _rows(old, coin)
+        old_rows = pa.concat_tables([now_rows.schema.empty_table(), old_rows], promote_options="default")
+        return _compared(table, (version, commits[version], old_rows), (now, commits[now], now_rows))
     except OSError as error:
         raise StoreError(
             f"table {table.name}: the files of version {version} cannot be read, perhaps a `coinlake maintain` has"

@@ -19,6 +19,7 @@ from serve.candle_trace import BronzeValue, Sample, Trace, TracedCandle, product
 from serve.kafka_messages import Position
 
 BASE_TMN = "base_tmn"
+_TRACED = ("coin_market_cap", "wallex", BASE_TMN)
 Row = dict[str, Any]
 Event = tuple[Row, list[Row]]
 """A row of bronze and the rows that repeat it."""
@@ -31,12 +32,17 @@ class TablesOfRecord:
         self._lake = lake
 
     def trace(self, coin: str, moment: dt.datetime, venue: str, quotes: Iterable[str] = ()) -> list[Trace]:
-        """Find the candles of a coin and venue in which a moment lies, with the bronze rows behind each.
+        """Find the shortest candles of a coin and venue in which a moment lies, with the bronze rows behind each.
 
         Raises:
             NoDataError: there is no such candle; the message says what there is.
             StoreError: the object store does not answer or refuses.
         """
+        if venue not in _TRACED:
+            raise NoDataError(
+                f"expected a venue of {', '.join(_TRACED)}, found {venue}: an exchange's own candles"
+                ' are held against it by "coinlake reconcile"'
+            )
         asked = {quote.upper() for quote in quotes}
         here = (pc.field("open_time") <= moment) & (pc.field("close_time") > moment)
         dates = [moment.date() - dt.timedelta(days=1), moment.date()]
@@ -52,7 +58,12 @@ class TablesOfRecord:
                 f"expected a candle of {coin} at {clock(moment)} UTC of {venue} {' or '.join(sorted(asked))}".rstrip()
                 + f", found {', '.join(there) or 'no candle of that coin then'}"
             )
-        return [Trace(candle=candle, samples=self._samples(candle)) for candle in candles]
+        shortest = min(candle.close_time - candle.open_time for candle in candles)
+        return [
+            Trace(candle=candle, samples=self._samples(candle))
+            for candle in candles
+            if candle.close_time - candle.open_time == shortest
+        ]
 
     def _samples(self, candle: TracedCandle) -> tuple[Sample, ...]:
         read = {BASE_TMN: self._base_samples, "wallex": self._ticker_samples}.get(candle.venue, self._quote_samples)

@@ -12,7 +12,6 @@ from typing import IO
 
 from spark_jobs.archives.errors import ArchiveError
 
-BLOCK = 1 << 20
 UNREADABLE = (zipfile.BadZipFile, zlib.error, EOFError, OSError)
 """What the standard library raises where a file is cut, damaged or of another kind."""
 

@@ -14,7 +14,6 @@ from spark_jobs.archives.names import Contents
 
 VENUE = "binance"
 MILLIS = pa.timestamp("ms", "UTC")
-MICROS = pa.timestamp("us", "UTC")
 FIRST_MICROSECONDS = 10**14
 """A time from this on is in microseconds, one below it in milliseconds."""
 EARLIEST, LATEST = 10**12, FIRST_MICROSECONDS

@@ -108,9 +108,7 @@ class Connection:
                 link = await self._hand_over(link, links)
         finally:
             for opened in links:
-                opened.reading.cancel()
-                with contextlib.suppress(aiohttp.ClientError, OSError):
-                    await opened.socket.close()
+                await _close(opened)
 
     async def _until_it_should_go(self, link: _Link) -> None:
         leaving = asyncio.ensure_future(link.leaving.wait())
@@ -138,15 +136,14 @@ class Connection:
                 new.reading.result()
             except TransientSourceError as error:
                 self._log.warning("handover_failed", kind=error.kind, error=str(error))
+                for failed in [link for link in links if link is not old]:
+                    await _close(failed)
+                    links.remove(failed)
                 if old.reading.done():
                     raise
                 await self._clock.sleep(max(next(backoff), error.retry_after or 0))
         await asyncio.wait({old.reading}, timeout=self._patience.linger_seconds)
-        old.reading.cancel()
-        await asyncio.wait({old.reading})
-        if not old.reading.cancelled():
-            old.reading.exception()
-        await old.socket.close()
+        await _close(old)
         links.remove(old)
         return new
 
@@ -229,3 +226,13 @@ class Connection:
         )
         if key in link.answers and not link.answers[key].done():
             link.answers[key].set_result(document)
+
+
+async def _close(link: _Link) -> None:
+    """Read a link no more, and close it, whatever state it is in."""
+    link.reading.cancel()
+    await asyncio.wait({link.reading})
+    if not link.reading.cancelled():
+        link.reading.exception()
+    with contextlib.suppress(aiohttp.ClientError, OSError):
+        await link.socket.close()

@@ -47,11 +47,6 @@ class Continuity:
         """Return the holes, in order."""
         return tuple(self._holes)
 
-    @property
-    def newest_at(self) -> dt.datetime | None:
-        """Return the moment up to which the sequence is known."""
-        return self._newest_at
-
     def resume(self, known: Iterable[tuple[int, dt.datetime, dt.datetime]], now: float, cause: str) -> None:
         """Take up from numbers that came before, each with the moments it begins and ends at, in any order."""
         for number, begins, ends in sorted(known):

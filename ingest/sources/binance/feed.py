@@ -310,13 +310,12 @@ class Feed:
 
     async def _probe(self, tracks: Sequence[Track], inbox: "asyncio.Queue[Frame | Refilled | Probed]") -> None:
         for track in tracks:
-            asked_at = self._around.clock.monotonic()
             try:
                 reached = await self._rest.patiently(lambda asked=track: asked.probe(self._rest))  # type: ignore[misc]
             except CoinlakeError as error:
                 self._log.warning("probe_failed", stream=track.name, error=str(error))
                 reached = None
-            await inbox.put(Probed(track, reached, asked_at))
+            await inbox.put(Probed(track, reached))
 
     def _probed(self, answer: Probed) -> None:
         track, now = answer.track, self._around.clock.monotonic()
@@ -383,8 +382,8 @@ def parts_of(hole: Hole, left: Sequence[Hole]) -> Iterator[tuple[Hole, bool]]:
 def build_klines(settings: IngestSettings, around: Surroundings) -> PushedSource:
     """Build the feed of all symbols and intervals."""
     feed = Feed(KLINES, CRYPTO_KLINE_DATA, settings, around, probe_at_once=False)
-    for symbol in dict.fromkeys(settings.binance_symbols):
-        for interval in dict.fromkeys(settings.binance_kline_intervals):
+    for symbol in settings.binance_symbols:
+        for interval in settings.binance_kline_intervals:
             feed.add(KlineTrack(symbol, interval, feed.listings))
     return feed
 
@@ -392,6 +391,6 @@ def build_klines(settings: IngestSettings, around: Surroundings) -> PushedSource
 def build_agg_trades(settings: IngestSettings, around: Surroundings) -> PushedSource:
     """Build the feed of all symbols; a quiet one is asked about over REST as soon as it is connected."""
     feed = Feed(AGG_TRADES, BINANCE_AGG_TRADES, settings, around, probe_at_once=True)
-    for symbol in dict.fromkeys(settings.binance_symbols):
+    for symbol in settings.binance_symbols:
         feed.add(AggTradeTrack(symbol, feed.listings))
     return feed

@@ -34,11 +34,10 @@ class Refilled:
 
 @dataclass(frozen=True)
 class Probed:
-    """How far REST says a sequence goes, None where it could not say; `asked_at` is when we asked (monotonic)."""
+    """How far REST says a sequence goes, None where it could not say."""
 
     track: Track
     reached: tuple[int, dt.datetime] | None
-    asked_at: float
 
 
 class Refiller:

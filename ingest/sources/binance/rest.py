@@ -39,7 +39,6 @@ class Page:
 
     rows: list[object]
     venue_time: dt.datetime
-    body: str
 
 
 def check(answer: Answer) -> object:
@@ -161,7 +160,7 @@ def _page(answer: Answer) -> Page:
     rows = check(answer)
     if not isinstance(rows, list):
         wrong_shape("answer", "an array", rows)
-    return Page(rows, answer.venue_time(), answer.body)
+    return Page(rows, answer.venue_time())
 
 
 def epoch_ms(moment: dt.datetime) -> int:
