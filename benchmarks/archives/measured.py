@@ -6,9 +6,10 @@ import sys
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
-import duckdb
 import msgspec
 import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.parquet as pq
 
 from benchmarks.archives.files import MINUTES, Kind, write_archives
 from benchmarks.measure import Ending, Run, measure
@@ -99,12 +100,8 @@ def _compared(kind: Kind, folder: Path, runs: Sequence[Run]) -> list[Agreement]:
         return []
     keys = ("coin", "open_time")
     columns = ["venue", "interval", *keys, *_VALUES]
-    published = open_dataset(LakeSettings.load(), CANDLES).to_table(columns=columns)
-    with duckdb.connect() as connection:
-        connection.register("published", published)
-        ours = connection.execute(
-            "SELECT * FROM published WHERE venue = $venue AND interval = '10m'", {"venue": _VENUE[kind]}
-        ).to_arrow_table()
+    of_kind = (pc.field("venue") == _VENUE[kind]) & (pc.field("interval") == "10m")
+    ours = open_dataset(LakeSettings.load(), CANDLES).to_table(columns=columns, filter=of_kind)
     agreements = []
     for name in sorted(finished - {"ours"}):
         exact = dict(_VALUES)
@@ -117,6 +114,6 @@ def _compared(kind: Kind, folder: Path, runs: Sequence[Run]) -> list[Agreement]:
 
 
 def _rows(path: Path) -> pa.Table:
-    with duckdb.connect(config={"TimeZone": "UTC"}) as connection:
-        query = "SELECT * EXCLUDE (open_ms), make_timestamptz(open_ms * 1000) AS open_time FROM read_parquet($path)"
-        return connection.execute(query, {"path": str(path)}).to_arrow_table()
+    found = pq.read_table(path)
+    times = found["open_ms"].cast(pa.timestamp("ms", "UTC")).cast(pa.timestamp("us", "UTC"))
+    return found.drop_columns("open_ms").append_column("open_time", times)
