@@ -20,10 +20,10 @@ BATCH_RECORDS = 500
 BATCH_SECONDS = 0.02
 WAITING_RECORDS = 2000
 """Records that wait for Kafka at most; then the source waits, and behind it the socket."""
+DRAIN_SECONDS = 60.0
+"""How long Kafka may take for what is left at the end; what it did not take by then, the next run finds missing."""
 
 _LONGEST_WAIT_SECONDS = 30.0
-_DRAIN_SECONDS = 60.0
-"""How long Kafka may take for what is left at the end; what it did not take by then, the next run finds missing."""
 _FAILURES_THAT_ARE_A_HOLE = 2
 """A connection that is lost and made again at once leaves holes of its own, symbol by symbol, or none."""
 
@@ -32,13 +32,21 @@ class Follower:
     """Follows one source until it is told to end, or the source fails for good."""
 
     def __init__(
-        self, source: PushedSource, sink: Sink, metrics: Metrics, clock: Clock, *, stop: asyncio.Event
+        self,
+        source: PushedSource,
+        sink: Sink,
+        metrics: Metrics,
+        clock: Clock,
+        *,
+        stop: asyncio.Event,
+        drain_seconds: float = DRAIN_SECONDS,
     ) -> None:
         self._source = source
         self._sink = sink
         self._metrics = metrics
         self._clock = clock
         self._stop = stop
+        self._drain_seconds = drain_seconds
         self._log = structlog.get_logger().bind(venue=source.name)
         self._waiting: asyncio.Queue[Record] = asyncio.Queue(WAITING_RECORDS)
         self._open: Gap | None = None
@@ -78,7 +86,7 @@ class Follower:
             if not pump.cancelled():
                 fatal = await self._ended(pump)
             joining = asyncio.create_task(self._settle())
-            await asyncio.wait({joining, sender}, timeout=_DRAIN_SECONDS, return_when=asyncio.FIRST_COMPLETED)
+            await asyncio.wait({joining, sender}, timeout=self._drain_seconds, return_when=asyncio.FIRST_COMPLETED)
             self._unwritten = self._unwritten or not joining.done()
             joining.cancel()
             if sender.done():

@@ -104,13 +104,6 @@ async def generate(
     return exit_code(outcomes, stopped=stop.is_set())
 
 
-async def poll_all(
-    pollers: Sequence[Poller], sink: Sink, *, polls: int | None, stop: asyncio.Event, drain_seconds: float
-) -> list[Outcome]:
-    """Run pollers side by side to their end, as `run_all`."""
-    return await run_all([poller.run(polls) for poller in pollers], sink, stop=stop, drain_seconds=drain_seconds)
-
-
 async def run_all(
     runs: Sequence[Coroutine[Any, Any, Outcome]], sink: Sink, *, stop: asyncio.Event, drain_seconds: float
 ) -> list[Outcome]:

@@ -11,7 +11,7 @@ from contracts.errors import BrokerError, CoinlakeError, FatalSourceError, Trans
 from contracts.records import Gap, Record
 from contracts.streams import INGEST_GAPS, WALLEX
 from ingest.clock import Clock
-from ingest.follow import BATCH_RECORDS, WAITING_RECORDS, Follower
+from ingest.follow import BATCH_RECORDS, DRAIN_SECONDS, WAITING_RECORDS, Follower
 from ingest.metrics import Metrics
 from ingest.runner import Outcome
 from ingest.sink import Poll, Sink
@@ -87,10 +87,16 @@ def lost(text: str = "lost") -> TransientSourceError:
 
 
 async def followed(
-    feed: FakeFeed, sink: Sink, *, seconds: float = 0.15, once: bool = False, tail: FakeTail | None = None
+    feed: FakeFeed,
+    sink: Sink,
+    *,
+    seconds: float = 0.15,
+    once: bool = False,
+    tail: FakeTail | None = None,
+    drain_seconds: float = DRAIN_SECONDS,
 ) -> tuple[Outcome, Metrics]:
     metrics = Metrics(["wallex"], lambda: 0.0)
-    follower = Follower(feed, sink, metrics, quick(), stop=asyncio.Event())
+    follower = Follower(feed, sink, metrics, quick(), stop=asyncio.Event(), drain_seconds=drain_seconds)
     await follower.resume(tail or FakeTail())
     return await asyncio.wait_for(follower.run(seconds, once=once), 10), metrics
 
@@ -123,6 +129,11 @@ async def test_a_kafka_that_does_not_answer_stops_the_source_and_not_the_memory(
     run.cancel()
     with contextlib.suppress(asyncio.CancelledError):
         await run
+
+
+async def test_a_kafka_that_does_not_answer_does_not_hold_up_the_end() -> None:
+    outcome, _ = await followed(FakeFeed([rows(3)]), HangingSink(), drain_seconds=0.1)
+    assert outcome.unwritten
 
 
 async def test_a_stop_sends_what_was_received() -> None:

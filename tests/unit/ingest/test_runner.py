@@ -9,7 +9,7 @@ import pytest
 from contracts.errors import BrokerError, FatalSourceError, TransientSourceError, UndeliveredError
 from contracts.streams import INGEST_GAPS, INGEST_REJECTED, WALLEX, key_of
 from ingest.gaps import PollSeen
-from ingest.generate import exit_code, poll_all, polls_in
+from ingest.generate import exit_code, polls_in, run_all
 from ingest.metrics import Metrics
 from ingest.runner import OVERRAN, UNACKNOWLEDGED, Outcome, Poller
 from ingest.sink import Sink
@@ -283,7 +283,7 @@ async def test_a_stop_ends_a_poll_at_once_and_leaves_the_open_gap_open() -> None
 
     source = FakeSource(time, [None, down(60), answer_never])
     made, _ = poller(time, source, sink, stop=stop)
-    outcomes = await poll_all([made], sink, polls=None, stop=stop, drain_seconds=5)
+    outcomes = await run_all([made.run(None)], sink, stop=stop, drain_seconds=5)
     assert [(outcome.served, outcome.fatal) for outcome in outcomes] == [(1, False)]
     assert facts(sink) == [(NOON, None, 1, "venue down")]
 
@@ -293,7 +293,7 @@ async def test_a_stop_waits_for_acknowledgements_only_until_the_deadline() -> No
     made, _ = poller(time, FakeSource(time), sink, stop=stop)
     asyncio.get_running_loop().call_later(0.05, stop.set)
     with pytest.raises(UndeliveredError) as caught:
-        await asyncio.wait_for(poll_all([made], sink, polls=None, stop=stop, drain_seconds=0.2), 5)
+        await asyncio.wait_for(run_all([made.run(None)], sink, stop=stop, drain_seconds=0.2), 5)
     assert str(caught.value) == "Kafka did not acknowledge 1 records within 0.2 s after the stop"
     assert caught.value.count == 1
     assert caught.value.exit_code != 0
@@ -303,22 +303,22 @@ async def test_a_producer_that_cannot_go_on_ends_the_run_with_one_error() -> Non
     time, sink = FakeTime(), BrokenSink()
     pollers = [poller(time, FakeSource(time), sink)[0] for _ in range(2)]
     with pytest.raises(BrokerError, match=r"^Kafka: the producer cannot go on$"):
-        await poll_all(pollers, sink, polls=None, stop=asyncio.Event(), drain_seconds=1)
+        await run_all([one.run(None) for one in pollers], sink, stop=asyncio.Event(), drain_seconds=1)
 
 
 async def test_the_run_fails_where_the_newest_gap_is_not_in_kafka() -> None:
     time, sink = FakeTime(), ListSink(refuse=lambda _: True)
     made, _ = poller(time, FakeSource(time), sink)
     with pytest.raises(UndeliveredError, match="did not acknowledge the newest gap of wallex"):
-        await poll_all([made], sink, polls=1, stop=asyncio.Event(), drain_seconds=1)
+        await run_all([made.run(1)], sink, stop=asyncio.Event(), drain_seconds=1)
 
 
 async def test_a_fatal_venue_does_not_stop_the_others_and_the_exit_code_says_so() -> None:
     time, sink, stop = FakeTime(), ListSink(), asyncio.Event()
     bad = FakeSource(time, [FatalSourceError("the API key is missing", kind="code_1002")])
     good = FakeSource(time)
-    outcomes = await poll_all(
-        [poller(time, bad, sink)[0], poller(time, good, sink)[0]], sink, polls=3, stop=stop, drain_seconds=1
+    outcomes = await run_all(
+        [poller(time, source, sink)[0].run(3) for source in (bad, good)], sink, stop=stop, drain_seconds=1
     )
     assert [(outcome.fatal, outcome.served) for outcome in outcomes] == [(True, 0), (False, 3)]
     assert exit_code(outcomes, stopped=False) == 1

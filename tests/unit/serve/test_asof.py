@@ -6,7 +6,7 @@ from decimal import Decimal
 from pathlib import Path
 
 import pytest
-from deltalake import DeltaTable
+from deltalake import DeltaTable, write_deltalake
 
 from contracts.errors import NoDataError
 from contracts.settings import LakeSettings
@@ -48,6 +48,18 @@ def test_what_was_added_changed_and_removed_since(tmp_path: Path) -> None:
         ("removed", "close 2", ""),
         ("added", "", "close 2"),
     ]
+
+
+def test_an_older_version_may_lack_a_column(tmp_path: Path) -> None:
+    lake = lake_in(tmp_path)
+    write(lake, CANDLES, [{**full(0, "1 2 1 2 1"), "trades": 7}])
+    rows = table(lake).to_pyarrow_table()
+    write_deltalake(table(lake), rows.drop_columns("trades"), mode="overwrite", schema_mode="overwrite")
+    lacking = written_at(lake)
+    write_deltalake(table(lake), rows, mode="overwrite", schema_mode="overwrite")
+    found = asof(lake, CANDLES, lacking)
+    assert (found.added, found.changed, found.removed) == (0, 1, 0)
+    assert [(e.before, e.now) for e in found.examples] == [("trades -", "trades 7")]
 
 
 def test_one_coin_alone(tmp_path: Path) -> None:

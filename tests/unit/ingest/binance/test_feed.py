@@ -293,7 +293,7 @@ async def test_a_stream_that_is_dead_while_others_live_is_found_and_refilled() -
     async with running(
         venue, build_klines, binance_symbols=("BTCUSDT", "ETHUSDT"), patience=Patience(silence_seconds=0.3)
     ) as feed:
-        found = await follow(feed, settled(7, gaps=1))
+        found = await follow(feed, settled(6, gaps=1))
     bitcoin = [r for r in found if isinstance(r, Kline) and r.symbol == "BTCUSDT"]
     assert sorted(minutes(bitcoin)) == [0, 1, 2, 3, 4]
     assert len(venue.connections) >= 2
