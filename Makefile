@@ -8,6 +8,8 @@ HOMES := .coinlake .coinlake/demo .coinlake/reconcile .coinlake/crashtest/driver
 # make reconcile DATA=FOLDER compares other archives: the exchange's 1m files become our candles, its 5m and 1h files judge them.
 DATA ?= ../shared/data/binance/klines_spot
 PYTEST := $(BIN)/python -m pytest
+# Files of tests run side by side, each group with a stack of its own (about 2 GiB while a Spark job runs): make test TEST_GROUPS=1
+TEST_GROUPS ?= 2
 # make bench BENCH_ROWS="20000 200000" BENCH_PLANS=ours,plain BENCH_LIMIT=900 measures other sizes, plans and limits.
 BENCH_FLAGS = $(foreach rows,$(BENCH_ROWS),--rows $(rows)) $(if $(BENCH_PLANS),--plans $(BENCH_PLANS)) $(if $(BENCH_LIMIT),--limit $(BENCH_LIMIT))
 
@@ -52,7 +54,7 @@ format: setup ## put the code into the one format
 	$(BIN)/ruff format .
 
 test: setup ## run every test
-	$(PYTEST)
+	$(PYTEST) --numprocesses $(TEST_GROUPS) --dist loadfile
 
 test-unit: setup ## run the unit tests and the examples in docstrings
 	$(PYTEST) tests/unit contracts ingest spark_jobs simulator serve infra benchmarks

@@ -5,7 +5,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from infra.spark.backlog import is_short
+from infra.spark.backlog import is_short, waiting
 from infra.spark.home import spark_home, spark_jars
 from infra.spark.options import LOG4J, LOOPBACK, Submission, environment, scratch_folder
 from infra.spark.settings import SparkSettings
@@ -23,7 +23,7 @@ class Plan:
 
 
 def _ours(settings: SparkSettings) -> Submission:
-    return submission("process_markets", ["--trigger", "available-now"], settings, short=is_short())
+    return submission("process_markets", ["--trigger", "available-now"], settings, short=is_short(waiting()))
 
 
 def _plain(settings: SparkSettings, tuned: Mapping[str, str]) -> Submission:

@@ -1,5 +1,6 @@
 """`coinlake process` and `coinlake rebuild`: submit the Spark jobs."""
 
+import os
 import shlex
 import sys
 from collections.abc import Iterator
@@ -29,10 +30,19 @@ def process(
     ] = False,
 ) -> None:
     """Land the topics, join, build candles and market cap, publish: submit spark_jobs/process_markets.py."""
-    from infra.spark.backlog import is_short
+    from infra.spark.backlog import is_short, waiting
 
-    short = trigger == "available-now" and is_short()
-    submit("process_markets", ["--trigger", trigger], master, short=short, show_command=show_command)
+    rows = waiting() if trigger == "available-now" else None
+    short = rows is not None and is_short(rows)
+    # A run that finds nothing to do would archive few of the classes that the next one needs.
+    submit(
+        "process_markets",
+        ["--trigger", trigger],
+        master,
+        short=short,
+        show_command=show_command,
+        archive_classes=bool(rows),
+    )
 
 
 def rebuild(
@@ -49,23 +59,37 @@ def rebuild(
 
 
 def submit(
-    job: str, arguments: list[str], master: str | None, *, short: bool = True, show_command: bool = False
+    job: str,
+    arguments: list[str],
+    master: str | None,
+    *,
+    short: bool = True,
+    show_command: bool = False,
+    archive_classes: bool = False,
 ) -> None:
-    """Submit a job, or print how, and exit with its code."""
+    """Submit a job, or print how, and exit with its code; a short one may leave a class archive for those after it."""
     from infra.children import Child
+    from infra.spark.options import scratch_folder
     from infra.spark.settings import SparkSettings
-    from infra.spark.submit import submission
+    from infra.spark.submit import spark_archive, submission
+    from infra.stack import class_archive
     from infra.terminal import say
 
     settings = SparkSettings.load()
     chosen = settings.model_copy(update={"spark_master": master}) if master else settings
-    submitted = submission(job, arguments, chosen, short=short)
+    new_archive = scratch_folder() / f"classes-{os.getpid()}.jsa"
+    made = new_archive if archive_classes and not show_command else None
+    submitted = submission(job, arguments, chosen, short=short, new_class_archive=made)
     if show_command:
         for line in _pasteable(submitted):
             say(line)
         return
     with Child(job, submitted.command, env=submitted.env) as child:
-        raise typer.Exit(child.wait())
+        code = child.wait()
+    if code == 0:
+        class_archive.adopt(new_archive, spark_archive(chosen))
+    new_archive.unlink(missing_ok=True)
+    raise typer.Exit(code)
 
 
 def _pasteable(submitted: "Submission") -> Iterator[str]:

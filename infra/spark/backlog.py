@@ -22,10 +22,15 @@ SHORT_RUN_MESSAGES = 750_000
 """Up to so many messages a run costs less CPU with the quick compiler alone, as measured in docs/performance.md."""
 
 
-def is_short() -> bool:
-    """Say whether a run over what there is now ends before the JVM's optimising compiler would have paid for itself."""
+def waiting() -> int:
+    """Count the messages and the rows of archives that a run would find to do now."""
     lake = LakeSettings.load()
-    return backlog(KafkaSettings.load(), lake) + imported(lake) <= SHORT_RUN_MESSAGES
+    return backlog(KafkaSettings.load(), lake) + imported(lake)
+
+
+def is_short(rows: int) -> bool:
+    """Say whether a run over so many rows ends before the JVM's optimising compiler would have paid for itself."""
+    return rows <= SHORT_RUN_MESSAGES
 
 
 def backlog(kafka: KafkaSettings, lake: LakeSettings) -> int:
