@@ -9,8 +9,10 @@ import structlog
 
 from contracts.errors import FatalSourceError, TransientSourceError, UndeliveredError
 from contracts.records import Gap, Record, Rejected, replace
+from contracts.streams import INGEST_GAPS
 from ingest.backoff import waits
 from ingest.clock import Clock
+from ingest.gaps import WHOLE_STREAM, still_open
 from ingest.metrics import Metrics
 from ingest.runner import Outcome
 from ingest.sink import Sink, Tail, route
@@ -20,16 +22,16 @@ BATCH_RECORDS = 500
 BATCH_SECONDS = 0.02
 WAITING_RECORDS = 2000
 """Records that wait for Kafka at most; then the source waits, and behind it the socket."""
-DRAIN_SECONDS = 60.0
-"""How long Kafka may take for what is left at the end; what it did not take by then, the next run finds missing."""
-
 _LONGEST_WAIT_SECONDS = 30.0
 _FAILURES_THAT_ARE_A_HOLE = 2
 """A connection that is lost and made again at once leaves holes of its own, symbol by symbol, or none."""
 
 
 class Follower:
-    """Follows one source until it is told to end, or the source fails for good."""
+    """Follows one source until it is told to end, or the source fails for good.
+
+    At the end Kafka has `drain_seconds` for what is left; what it did not take by then, the next run finds missing.
+    """
 
     def __init__(
         self,
@@ -39,7 +41,7 @@ class Follower:
         clock: Clock,
         *,
         stop: asyncio.Event,
-        drain_seconds: float = DRAIN_SECONDS,
+        drain_seconds: float,
     ) -> None:
         self._source = source
         self._sink = sink
@@ -61,11 +63,12 @@ class Follower:
         Raises:
             BrokerError: the tail cannot be read.
         """
-        stream = self._source.stream
-        records, self._open = await asyncio.gather(
-            tail.newest_records(self._source.venue, stream), tail.open_gap(self._source.venue, stream)
+        venue, stream = self._source.venue, self._source.stream
+        records, gaps = await asyncio.gather(
+            tail.newest_records(venue, stream, self._source.symbols), tail.gaps(venue, stream)
         )
-        self._source.resume(records)
+        self._open = still_open(gaps)
+        self._source.resume(records, gaps)
 
     async def run(self, seconds: float | None, *, once: bool = False) -> Outcome:
         """Follow for `seconds` (None: until asked to stop), or `once`: what was missed up to now. Say how it ended.
@@ -75,7 +78,7 @@ class Follower:
         pump = asyncio.create_task(self._pump_once() if once else self._pump())
         sender = asyncio.create_task(self._send_all())
         stopping = asyncio.create_task(self._stop.wait())
-        fatal = False
+        fatal, joining = False, None
         try:
             done, _ = await asyncio.wait({pump, sender, stopping}, timeout=seconds, return_when=asyncio.FIRST_COMPLETED)
             if sender in done:
@@ -88,13 +91,13 @@ class Follower:
             joining = asyncio.create_task(self._settle())
             await asyncio.wait({joining, sender}, timeout=self._drain_seconds, return_when=asyncio.FIRST_COMPLETED)
             self._unwritten = self._unwritten or not joining.done()
-            joining.cancel()
             if sender.done():
                 sender.result()
         finally:
-            for task in (pump, sender, stopping):
+            tasks = [task for task in (pump, sender, stopping, joining) if task is not None]
+            for task in tasks:
                 task.cancel()
-            await asyncio.gather(pump, sender, stopping, return_exceptions=True)
+            await asyncio.gather(*tasks, return_exceptions=True)
         self._log.info("source_stopped", served=self._served)
         return Outcome(self._source.name, self._served, fatal, self._unwritten)
 
@@ -186,7 +189,7 @@ class Follower:
             venue=self._source.venue,
             event_time=since,
             ingest_time=now,
-            symbol="*",
+            symbol=WHOLE_STREAM,
             stream=self._source.stream.topic,
             from_time=since,
             cause=cause,
@@ -214,11 +217,15 @@ class Follower:
 
     async def _deliver(self, batch: list[Record]) -> None:
         """Send a batch until Kafka has acknowledged all of it; a record may arrive twice and never not at all."""
-        name, poll = self._source.name, route(batch)
+        name, poll = self._source.name, dict(route(batch))
         backoff = waits(self._clock.jitter, first=0.5, longest=_LONGEST_WAIT_SECONDS)
+        # What a Gap says of records is said after them: a kill in between leaves a hole on record, never a hole unsaid.
+        told = {INGEST_GAPS: poll.pop(INGEST_GAPS)} if INGEST_GAPS in poll else {}
         while True:
             try:
-                await self._sink.send_poll(poll)
+                for part in (poll, told):
+                    if part:
+                        await self._sink.send_poll(part)
                 break
             except UndeliveredError as error:
                 self._unwritten = True
@@ -226,7 +233,7 @@ class Follower:
                 self._log.warning("batch_undelivered", error=str(error))
                 await self._clock.sleep(next(backoff))
         self._unwritten = False
-        for stream, sent in poll.items():
+        for stream, sent in {**poll, **told}.items():
             self._metrics.acknowledged(name, stream.topic, len(sent))
         self._metrics.rejected(name, sum(isinstance(record, Rejected) for record in batch))
         if self._source.stream in poll:

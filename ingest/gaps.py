@@ -4,13 +4,15 @@ Pure: nothing here knows Kafka or a clock. A Gap is rewritten under the same Kaf
 """
 
 import datetime as dt
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from contracts.records import Gap, replace
 from contracts.streams import Stream
 
 NOT_RUNNING = "generator was not running"
+WHOLE_STREAM = "*"
+"""The symbol of a Gap that is one of all symbols."""
 ALLOWED_INTERVALS = 1.5
 """A pause between two polls up to this many intervals is no hole: a restart never hits the same grid."""
 
@@ -28,6 +30,12 @@ class PollSeen:
     def complete(self) -> bool:
         """Say whether every record of the poll was acknowledged."""
         return self.found >= self.expected
+
+
+def still_open(gaps: Iterable[Gap]) -> Gap | None:
+    """Return the newest Gap of a whole stream that has no end yet."""
+    of_it = (gap for gap in gaps if gap.symbol == WHOLE_STREAM and gap.to_time is None)
+    return max(of_it, key=lambda gap: gap.ingest_time, default=None)
 
 
 class GapLedger:
@@ -102,7 +110,7 @@ class GapLedger:
             venue=self._venue,
             event_time=from_time,
             ingest_time=now,
-            symbol="*",
+            symbol=WHOLE_STREAM,
             stream=self._stream.topic,
             from_time=from_time,
             cause=cause,

@@ -29,6 +29,8 @@ from ingest.venues import BY_DEFAULT, POLLED, PUSHED, VENUES
 from ingest.web_socket import connector
 from ingest.weight import WeightBudget
 
+_LAST_WORDS_SECONDS = 0.5
+
 
 def polls_in(duration: dt.timedelta, poll_seconds: float) -> int:
     """Return how many polls of the grid are due within a duration, the one at its start included.
@@ -91,7 +93,9 @@ async def generate(
         pollers = [
             Poller(source, sink, metrics, clock, interval_seconds=ingest.poll_seconds, stop=stop) for source in sources
         ]
-        followers = [Follower(source, sink, metrics, clock, stop=stop) for source in feeds]
+        followers = [
+            Follower(source, sink, metrics, clock, stop=stop, drain_seconds=ingest.drain_seconds) for source in feeds
+        ]
         tail = KafkaTail(kafka.kafka_bootstrap_servers)
         await asyncio.gather(*(poller.resume(tail) for poller in pollers), *(feed.resume(tail) for feed in followers))
         structlog.get_logger().info("generator_started", venues=",".join(venues), polls=polls, health_port=port)
@@ -107,30 +111,33 @@ async def generate(
 async def run_all(
     runs: Sequence[Coroutine[Any, Any, Outcome]], sink: Sink, *, stop: asyncio.Event, drain_seconds: float
 ) -> list[Outcome]:
-    """Let venues run side by side to their end; after `stop` they have `drain_seconds` left.
+    """Let venues run side by side to their end; after `stop` they have `drain_seconds` left, and a moment to say so.
 
     Raises:
-        UndeliveredError: something was not acknowledged at the end.
+        UndeliveredError: something was not acknowledged at the end, or a venue did not come to its end in time.
         BrokerError: no further poll can be sent.
     """
     try:
         async with asyncio.TaskGroup() as group:
             tasks = [group.create_task(run) for run in runs]
-            late = asyncio.create_task(_cancel_late(tasks, stop, drain_seconds))
+            watch = asyncio.create_task(_cancel_late(tasks, stop, drain_seconds + _LAST_WORDS_SECONDS))
     except* BrokerError as errors:
         raise BrokerError(str(errors.exceptions[0])) from None
     finally:
-        late.cancel()
+        watch.cancel()
     if sink.in_flight:
         raise UndeliveredError(
             f"Kafka did not acknowledge {sink.in_flight} records within {drain_seconds:g} s after the stop",
             count=sink.in_flight,
         )
-    outcomes = [task.result() for task in tasks if not task.cancelled()]
+    if late := sum(task.cancelled() for task in tasks):
+        raise UndeliveredError(f"{late} venues did not end within {drain_seconds:g} s after the stop", count=late)
+    outcomes = [task.result() for task in tasks]
     unwritten = [outcome.venue for outcome in outcomes if outcome.unwritten]
     if unwritten:
         raise UndeliveredError(
-            f"Kafka did not acknowledge the newest gap of {', '.join(unwritten)}: the next start puts it on record",
+            f"Kafka did not acknowledge the newest records of {', '.join(unwritten)}:"
+            " the next start puts the hole on record",
             count=len(unwritten),
         )
     return outcomes

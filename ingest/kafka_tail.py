@@ -31,8 +31,9 @@ _SILENT = logging.getLogger("ingest.librdkafka")
 class KafkaTail:
     """Tail over Kafka; each call opens a consumer, reads to the end and closes it."""
 
-    def __init__(self, bootstrap_servers: str, *, seconds: float = 10) -> None:
+    def __init__(self, bootstrap_servers: str, *, seconds: float = 10, pushed_messages: int = _PUSHED_MESSAGES) -> None:
         self._bootstrap_servers = bootstrap_servers
+        self._pushed_messages = pushed_messages
         self._seconds = seconds
 
     async def newest_polls(self, venue: str, stream: Stream) -> Sequence[PollSeen]:
@@ -52,8 +53,8 @@ class KafkaTail:
         ]
         return seen[:-3:-1]
 
-    async def open_gap(self, venue: str, stream: Stream) -> Gap | None:
-        """Return the newest Gap of a venue's stream that no later record has closed.
+    async def gaps(self, venue: str, stream: Stream) -> Sequence[Gap]:
+        """Return the newest Gaps of a venue's stream, each as it stands now.
 
         Raises:
             BrokerError: the end of the topic was not reached in time.
@@ -61,18 +62,25 @@ class KafkaTail:
         messages = await asyncio.to_thread(self._read, INGEST_GAPS.topic)
         newest: dict[object, Gap] = {}
         for record, _ in _decoded(messages, INGEST_GAPS):
-            if isinstance(record, Gap) and (record.venue, record.stream, record.symbol) == (venue, stream.topic, "*"):
-                newest[record.from_time] = record
-        still_open = [gap for gap in newest.values() if gap.to_time is None]
-        return max(still_open, key=lambda gap: gap.ingest_time, default=None)
+            if isinstance(record, Gap) and (record.venue, record.stream) == (venue, stream.topic):
+                newest[record.symbol, record.from_time] = record
+        return list(newest.values())
 
-    async def newest_records(self, venue: str, stream: Stream) -> Sequence[Record]:
+    async def newest_records(self, venue: str, stream: Stream, symbols: Sequence[str]) -> Sequence[Record]:
         """Return the newest records of a venue, of each partition in order, some 20,000 of each.
+
+        Where a symbol is not among them (others were refilled meanwhile), five times as many.
 
         Raises:
             BrokerError: the end of the topic was not reached in time.
         """
-        messages = await asyncio.to_thread(self._read, stream.topic, _PUSHED_MESSAGES)
+        found = await self._newest(venue, stream, self._pushed_messages)
+        if set(symbols) <= {getattr(record, "symbol", "") for record in found}:
+            return found
+        return await self._newest(venue, stream, 5 * self._pushed_messages)
+
+    async def _newest(self, venue: str, stream: Stream, most: int) -> list[Record]:
+        messages = await asyncio.to_thread(self._read, stream.topic, most)
         return [record for record, _ in _decoded(messages, stream) if record.venue == venue]
 
     def _read(self, topic: str, most: int = _MESSAGES) -> list[Message]:

@@ -12,7 +12,7 @@ from contracts.errors import FatalSourceError, TransientSourceError, Undelivered
 from contracts.records import Gap, Record, Rejected
 from ingest.backoff import waits
 from ingest.clock import Clock
-from ingest.gaps import GapLedger
+from ingest.gaps import GapLedger, still_open
 from ingest.metrics import Metrics
 from ingest.sink import Sink, Tail, route
 from ingest.source import Source, poll_time
@@ -73,9 +73,9 @@ class Poller:
             BrokerError: the tail cannot be read.
         """
         name, stream = self._source.name, self._source.stream
-        polls, still_open = await asyncio.gather(tail.newest_polls(name, stream), tail.open_gap(name, stream))
+        polls, gaps = await asyncio.gather(tail.newest_polls(name, stream), tail.gaps(name, stream))
         interval = dt.timedelta(seconds=self._interval)
-        for gap in self._ledger.resume(polls, still_open, self._clock.now(), interval):
+        for gap in self._ledger.resume(polls, still_open(gaps), self._clock.now(), interval):
             self._log_gap(gap)
             self._unwritten = not await self._deliver([gap])
 

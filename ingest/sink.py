@@ -43,8 +43,8 @@ class Tail(Protocol):
     async def newest_polls(self, venue: str, stream: Stream) -> Sequence[PollSeen]:
         """Return the newest two polls of a venue in its stream, newest first; fewer where there are fewer."""
 
-    async def open_gap(self, venue: str, stream: Stream) -> Gap | None:
-        """Return the newest Gap of a venue's stream that is still open."""
+    async def gaps(self, venue: str, stream: Stream) -> Sequence[Gap]:
+        """Return the newest Gaps of a venue's stream, each as it stands now."""
 
-    async def newest_records(self, venue: str, stream: Stream) -> Sequence[Record]:
-        """Return the newest records of a venue in its stream, of each partition in order."""
+    async def newest_records(self, venue: str, stream: Stream, symbols: Sequence[str]) -> Sequence[Record]:
+        """Return the newest records of a venue in its stream, of each partition in order, some of each symbol."""

@@ -57,8 +57,12 @@ class PushedSource(Protocol):
     def whole(self) -> bool:
         """Say whether everything up to the newest event is emitted, or given up and on record."""
 
-    def resume(self, records: Sequence[Record]) -> None:
-        """Take up from what an earlier run left in the stream."""
+    @property
+    def symbols(self) -> Sequence[str]:
+        """Name the symbols that are followed."""
+
+    def resume(self, records: Sequence[Record], gaps: Sequence[Gap]) -> None:
+        """Take up from what an earlier run left in the stream, and from the holes it left on record."""
 
     def settle(self) -> Iterable[Gap]:
         """Yield how the holes stand whose refill was broken off; asked for when nothing more is read."""

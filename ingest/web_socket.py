@@ -14,14 +14,14 @@ Connect = Callable[[str], Awaitable[aiohttp.ClientWebSocketResponse]]
 
 
 def connector(session: aiohttp.ClientSession, *, timeout_seconds: float) -> Connect:
-    """Return what opens WebSockets in a session. Pings are answered with their own payload while it is read."""
+    """Return what opens WebSockets in a session. Pings are the reader's to answer, whom they tell that it lives."""
 
     async def connect(url: str) -> aiohttp.ClientWebSocketResponse:
         origin = origin_of(url)
         timeout = aiohttp.ClientWSTimeout(ws_close=2.0)
         try:
             async with asyncio.timeout(timeout_seconds):
-                return await session.ws_connect(url, timeout=timeout, autoping=True)
+                return await session.ws_connect(url, timeout=timeout, autoping=False)
         except TimeoutError:
             raise TransientSourceError(
                 f"{origin}: expected a WebSocket within {timeout_seconds:g} s, found none", kind="timeout"

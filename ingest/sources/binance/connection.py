@@ -46,9 +46,14 @@ class Frame:
 
 @dataclass(frozen=True)
 class Patience:
-    """How long a connection lives and how long it may say nothing, in seconds of the wall clock."""
+    """How long a connection lives and how long it may say nothing, in seconds of the wall clock.
+
+    A stream that pushes nothing for `silence_seconds` is asked about over REST: a market may be quiet, or halted.
+    A connection is lost when not even the venue's pings, one every 20 s, come for `ping_seconds`.
+    """
 
     silence_seconds: float
+    ping_seconds: float = 60
     life_seconds: float = (23 * 60 + 50) * 60
     ack_seconds: float = 10
     linger_seconds: float = 1
@@ -186,15 +191,22 @@ class Connection:
     async def _read(self, link: _Link) -> None:
         while True:
             try:
-                async with asyncio.timeout(self._patience.silence_seconds):
+                async with asyncio.timeout(self._patience.ping_seconds):
                     message = await link.socket.receive()
             except TimeoutError:
-                raise link.lost(f"nothing for {self._patience.silence_seconds:g} s", "silent") from None
-            if message.type is aiohttp.WSMsgType.TEXT:
+                raise link.lost(f"nothing for {self._patience.ping_seconds:g} s", "silent") from None
+            if message.type is aiohttp.WSMsgType.PING:
+                with contextlib.suppress(aiohttp.ClientError, OSError):
+                    await link.socket.pong(message.data)
+            elif message.type is aiohttp.WSMsgType.PONG:
+                continue
+            elif message.type is aiohttp.WSMsgType.TEXT:
                 await self._take(link, message.data)
             elif message.type is aiohttp.WSMsgType.ERROR:
                 raise link.lost(f"a broken connection ({type(link.socket.exception()).__name__})", "closed")
-            elif message.type is not aiohttp.WSMsgType.BINARY:
+            elif message.type is aiohttp.WSMsgType.BINARY:
+                await self._frames.put(Frame("", f"{len(message.data)} bytes of no text"))
+            else:
                 raise link.lost(f"a closed connection (code {link.socket.close_code})", "closed")
 
     async def _take(self, link: _Link, text: str) -> None:

@@ -13,7 +13,8 @@ from dataclasses import dataclass, replace
 class Hole:
     """The numbers `first` to `last` (inclusive) did not come between `from_time` and `to_time`.
 
-    `found_at` is when that was noticed (monotonic seconds); `asked` says that a refill is under way.
+    `found_at` is when that was noticed (monotonic seconds), or when it is to be asked for again; `asked` says that a
+    refill is under way, `tries` how many have failed.
     """
 
     first: int
@@ -23,6 +24,7 @@ class Hole:
     found_at: float
     cause: str
     asked: bool = False
+    tries: int = 0
 
     @property
     def count(self) -> int:
@@ -104,9 +106,36 @@ class Continuity:
         self._holes = kept
         return forgotten
 
+    def put_off(self, first: int, last: int, until: float) -> None:
+        """Let what is still missing of a range be asked for again, at a later moment."""
+        self._holes = [
+            replace(hole, asked=False, found_at=until, tries=hole.tries + 1)
+            if hole.first <= last and hole.last >= first
+            else hole
+            for hole in self._holes
+        ]
+
     def ask_again(self) -> None:
         """Let every hole be asked for anew: what was under way is lost."""
         self._holes = [replace(hole, asked=False) for hole in self._holes]
+
+    def reopen(self, hole: Hole) -> None:
+        """Take a hole up that is on record: its numbers are missing again, those of other holes aside.
+
+        Where nothing came yet, the sequence goes on from the beginning of the hole.
+        """
+        if self.next_number is None:
+            self.next_number, self._newest_at = hole.first, hole.from_time
+            return
+        last = min(hole.last, self.next_number - 1)
+        first, parts = hole.first, []
+        for other in (other for other in self._holes if other.last >= first and other.first <= last):
+            if other.first > first:
+                parts.append(replace(hole, first=first, last=other.first - 1))
+            first = other.last + 1
+        if first <= last:
+            parts.append(replace(hole, first=first, last=last))
+        self._holes = sorted([*self._holes, *parts], key=lambda one: one.first)
 
     def _find(self, number: int) -> int | None:
         place = bisect.bisect_right(self._holes, number, key=lambda hole: hole.first) - 1

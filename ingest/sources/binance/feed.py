@@ -1,6 +1,7 @@
 """A pushed feed: frames and refills in, records and Gaps out, nothing lost, doubled or older than what was said."""
 
 import asyncio
+import contextlib
 import datetime as dt
 from collections.abc import AsyncGenerator, Iterator, Sequence
 from dataclasses import dataclass, replace
@@ -20,7 +21,7 @@ from ingest.sources.binance.continuity import Hole
 from ingest.sources.binance.gap_book import FRAMES_LOST, HALT, GapBook
 from ingest.sources.binance.listings import Listings
 from ingest.sources.binance.parse import Receipt
-from ingest.sources.binance.refill import Probed, Refilled, Refiller
+from ingest.sources.binance.refill import Probed, Recalled, Refilled, Refiller
 from ingest.sources.binance.rest import BinanceRest
 from ingest.sources.binance.tracks import AggTradeTrack, KlineTrack, Track
 
@@ -29,6 +30,11 @@ AGG_TRADES = "binance_agg_trades"
 SILENT = "the stream went silent"
 _QUEUED = 2000
 """Frames that wait to be read at most; then the socket waits."""
+_LATER_SECONDS = 60.0
+_LATEST_SECONDS = 900.0
+"""When a hole that REST could not fill is asked for again: after a minute, then after twice as long, up to these."""
+
+Arrival = Frame | Refilled | Recalled | Probed
 
 
 @dataclass(frozen=True)
@@ -75,6 +81,7 @@ class Feed:
         self._heard: dict[str, float] = {}
         self._checked: dict[str, float] = {}
         self._probing: set[str] = set()
+        self._on_record: list[Gap] = []
 
     def add(self, track: Track) -> None:
         """Follow one more stream."""
@@ -88,11 +95,26 @@ class Feed:
 
     @property
     def whole(self) -> bool:
-        """Say whether every stream was heard of since the connection was opened, and no hole is open."""
-        return not self._unseen and not any(track.continuity.holes for track in self.tracks.values())
+        """Say whether every stream was heard of since the connection was opened, and no hole is open but put off."""
+        holes = (hole for track in self.tracks.values() for hole in track.continuity.holes)
+        return not self._unseen and all(hole.tries for hole in holes)
 
-    def resume(self, records: Sequence[Record]) -> None:
-        """Take up from the newest records of the topic; what is missing between them is a hole again."""
+    @property
+    def symbols(self) -> Sequence[str]:
+        """Name the symbols that are followed."""
+        return list(dict.fromkeys(track.symbol for track in self.tracks.values()))
+
+    def resume(self, records: Sequence[Record], gaps: Sequence[Gap]) -> None:
+        """Take up from the newest records of the topic; what is missing between them is a hole again.
+
+        So is what a Gap says is missing and can be had, wherever it is; what a Gap says was a halt is none.
+        """
+        followed = set(self.symbols)
+        self._on_record = [
+            gap
+            for gap in sorted(gaps, key=lambda gap: gap.from_time)
+            if gap.symbol in followed and gap.to_time is not None and gap.repaired_at is None
+        ]
         now = self._around.clock.monotonic()
         by_symbol: dict[str, list[Record]] = {}
         for record in records:
@@ -118,9 +140,9 @@ class Feed:
         """
         for gap in self.settle():
             yield gap
-        await self._rest.patiently(lambda: self.listings.know(self._symbols()), tries=2)
+        await self._rest.patiently(lambda: self.listings.know(self.symbols), tries=2)
         clock = self._around.clock
-        inbox: asyncio.Queue[Frame | Refilled | Probed] = asyncio.Queue(_QUEUED)
+        inbox: asyncio.Queue[Arrival] = asyncio.Queue(_QUEUED)
         refiller = Refiller(self._rest, clock, inbox, self._receipt)  # type: ignore[arg-type]
         self._unseen = set(self.tracks)
         self._heard = dict.fromkeys(self.tracks, clock.monotonic())
@@ -131,12 +153,15 @@ class Feed:
         tasks = {asyncio.create_task(connection.run()) for connection in self._connections(inbox)}
         tasks.add(asyncio.create_task(refiller.run()))
         at_once = list(self.tracks.values()) if self._probe_at_once else []
-        probes: set[asyncio.Task[None]] = {asyncio.create_task(self._probe(at_once, inbox))}
+        probes: set[asyncio.Task[None]] = {
+            asyncio.create_task(self._probe(at_once, inbox)),
+            asyncio.create_task(self._recall(inbox)),
+        }
         ticked = clock.monotonic()
         try:
             while True:
                 for item in await self._arrived(inbox):
-                    for record in self._judge(item):
+                    for record in self._judge(item, refiller):
                         yield record
                 if clock.monotonic() - ticked < self._pace.tick_seconds:
                     continue
@@ -164,7 +189,11 @@ class Feed:
         """
         for gap in self.settle():
             yield gap
-        await self._rest.patiently(lambda: self.listings.know(self._symbols()))
+        await self._rest.patiently(lambda: self.listings.know(self.symbols))
+        recalled: asyncio.Queue[Recalled] = asyncio.Queue()
+        await self._recall(recalled)  # type: ignore[arg-type]
+        while not recalled.empty():
+            self._recalled(recalled.get_nowait())
         for track in self.tracks.values():
             reached = await self._rest.patiently(lambda asked=track: asked.probe(self._rest))  # type: ignore[misc]
             if reached is None:
@@ -176,25 +205,35 @@ class Feed:
                 track.continuity.expect(number - 1, moment, now, NOT_RUNNING)
             track.continuity.expect(number, moment, now, NOT_RUNNING)
             self._newest = max(self._newest or moment, moment)
-            answers: asyncio.Queue[Refilled] = asyncio.Queue()
-            refiller = Refiller(self._rest, self._around.clock, answers, self._receipt)
             for hole in track.continuity.overdue(now):
                 if not fresh:
                     yield self._open(track, hole)
-                await refiller.fill(track, hole, self._cutoff(hole))
-                while not answers.empty():
-                    for record in self._refilled(answers.get_nowait()):
+                async with contextlib.aclosing(self._filled(track, hole)) as records:
+                    async for record in records:
                         if not (fresh and isinstance(record, Gap)):
                             yield record
         self._unseen.clear()
 
-    def _symbols(self) -> list[str]:
-        return list(dict.fromkeys(track.symbol for track in self.tracks.values()))
+    async def _filled(self, track: Track, hole: Hole) -> AsyncGenerator[Record, None]:
+        """Yield what REST has of one hole as it comes, and how it stands in the end."""
+        answers: asyncio.Queue[Refilled | None] = asyncio.Queue()
+        refiller = Refiller(self._rest, self._around.clock, answers, self._receipt)  # type: ignore[arg-type]
+        filling = asyncio.create_task(refiller.fill(track, hole, self._cutoff(hole)))
+        filling.add_done_callback(lambda _: answers.put_nowait(None))
+        try:
+            while (answer := await answers.get()) is not None:
+                for record in self._refilled(answer):
+                    yield record
+                refiller.taken()
+            filling.result()
+        finally:
+            filling.cancel()
+            await asyncio.gather(filling, return_exceptions=True)
 
     def _receipt(self) -> Receipt:
         return Receipt(self._around.now(), self._around.max_ahead)
 
-    def _connections(self, inbox: "asyncio.Queue[Frame | Refilled | Probed]") -> Iterator[Connection]:
+    def _connections(self, inbox: "asyncio.Queue[Arrival]") -> Iterator[Connection]:
         names = list(self.tracks)
         for start in range(0, len(names), MOST_STREAMS):
             yield Connection(
@@ -207,7 +246,7 @@ class Feed:
                 clock=self._around.clock,
             )
 
-    async def _arrived(self, inbox: "asyncio.Queue[Frame | Refilled | Probed]") -> Sequence[Frame | Refilled | Probed]:
+    async def _arrived(self, inbox: "asyncio.Queue[Arrival]") -> Sequence[Arrival]:
         """Return what has arrived, waiting one tick for it at most."""
         if inbox.empty():
             try:
@@ -217,11 +256,14 @@ class Feed:
                 return []
         return [inbox.get_nowait() for _ in range(min(inbox.qsize(), 100))]
 
-    def _judge(self, item: Frame | Refilled | Probed) -> Iterator[Record]:
+    def _judge(self, item: Arrival, refiller: Refiller) -> Iterator[Record]:
         if isinstance(item, Frame):
             yield from self._pushed(item)
         elif isinstance(item, Refilled):
             yield from self._refilled(item)
+            refiller.taken()
+        elif isinstance(item, Recalled):
+            self._recalled(item)
         else:
             self._probed(item)
 
@@ -260,7 +302,7 @@ class Feed:
             for hole in track.continuity.overdue(now - self._pace.reorder_seconds):
                 yield self._open(track, hole)
                 refiller.ask(track, hole, self._cutoff(hole))
-                if hole.cause == SILENT and self._heard[track.name] < hole.found_at:
+                if hole.cause == SILENT and not hole.tries and self._heard[track.name] < hole.found_at:
                     dead = track.name
         if dead is not None:
             raise TransientSourceError(f"{VENUE}: {SILENT} ({dead})", kind="silent_stream")
@@ -286,7 +328,11 @@ class Feed:
         if not answer.ended:
             return
         left = _left(track, hole)
-        track.continuity.give_up(hole.first, hole.last)
+        if answer.later:
+            until = self._around.clock.monotonic() + min(_LATER_SECONDS * 2**hole.tries, _LATEST_SECONDS)
+            track.continuity.put_off(hole.first, hole.last, until)
+        else:
+            track.continuity.give_up(hole.first, hole.last)
         self._asked = [one for asked in self._asked for one in _beside(asked, track, hole)]
         for part, filled in parts_of(hole, left):
             if filled:
@@ -308,7 +354,29 @@ class Feed:
         self._probing.update(track.name for track in silent)
         return silent
 
-    async def _probe(self, tracks: Sequence[Track], inbox: "asyncio.Queue[Frame | Refilled | Probed]") -> None:
+    async def _recall(self, inbox: "asyncio.Queue[Arrival]") -> None:
+        """Find out which numbers the Gaps on record stand for; what REST does not answer is asked at the next time."""
+        while self._on_record:
+            gap = self._on_record[0]
+            try:
+                for track in self.tracks.values():
+                    if track.symbol == gap.symbol and (
+                        hole := await track.hole_of(self._rest, gap, self._around.clock.monotonic())
+                    ):
+                        await inbox.put(Recalled(track, gap, hole))
+            except CoinlakeError as error:
+                self._log.warning("recall_failed", symbol=gap.symbol, error=str(error))
+                return
+            self._on_record.pop(0)
+
+    def _recalled(self, found: Recalled) -> None:
+        track, hole = found.track, found.hole
+        if not found.gap.recoverable:
+            track.continuity.give_up(hole.first, hole.last)
+        elif hole.to_time > self._cutoff(hole):
+            track.continuity.reopen(hole)
+
+    async def _probe(self, tracks: Sequence[Track], inbox: "asyncio.Queue[Arrival]") -> None:
         for track in tracks:
             try:
                 reached = await self._rest.patiently(lambda asked=track: asked.probe(self._rest))  # type: ignore[misc]

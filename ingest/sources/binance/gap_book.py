@@ -30,7 +30,7 @@ class GapBook:
 
     def lost(self, symbol: str, track: str, hole: Hole, now: dt.datetime, why: str, *, recoverable: bool) -> Gap:
         """Return the record of a hole that nobody fills now, and why."""
-        cause = why if not recoverable else f"{hole.cause}; {why}"
+        cause = why if not recoverable else hole.cause if why in hole.cause else f"{hole.cause}; {why}"
         gap = replace(self._gap(symbol, hole, now, recoverable=recoverable), cause=cause)
         return self._write(track, hole.first, gap)
 

@@ -22,12 +22,11 @@ _PLACES = (*("t", "o", "h", "l", "c", "v", "T", "q", "n", "V", "Q"),)
 
 @dataclass(frozen=True)
 class Listing:
-    """What a symbol is made of, and whether it is traded (`TRADING`, `BREAK`, `HALT`, `CANCEL_ONLY`, ...)."""
+    """What a symbol is made of."""
 
     symbol: str
     base: str
     quote: str
-    status: str
 
 
 @dataclass(frozen=True)
@@ -51,7 +50,7 @@ def parse_listings(document: object) -> dict[str, Listing]:
     for row in symbols:
         try:
             fields = object_field("symbol", row)
-            names = ("symbol", "baseAsset", "quoteAsset", "status")
+            names = ("symbol", "baseAsset", "quoteAsset")
             listing = Listing(*(text_field(name, member(fields, name)) for name in names))
         except FieldError:
             continue
@@ -96,6 +95,13 @@ def parse_prices(
         except FieldError as error:
             parsed.append(_rejected(BINANCE_TICKER, error, row, poll_time, receipt))
     return parsed
+
+
+def symbols_named(document: object) -> set[str]:
+    """Return the symbols that an answer of ticker/price has a row of, whatever else is in the row."""
+    rows = document if isinstance(document, list) else [document]
+    named = (member(row, "symbol") for row in rows if isinstance(row, Members))
+    return {symbol for symbol in named if isinstance(symbol, str)}
 
 
 def parse_kline_row(row: object, listing: Listing, interval: str, receipt: Receipt) -> Kline | Rejected:

@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 import structlog
 
 from contracts.errors import FatalSourceError, TransientSourceError
-from contracts.records import Record, Rejected
+from contracts.records import Gap, Record, Rejected
 from ingest.clock import Clock
 from ingest.sources.binance.continuity import Hole
 from ingest.sources.binance.gap_book import TOO_OLD
@@ -21,15 +21,32 @@ TRIES = 6
 _FIRST_PAUSE_SECONDS = 0.5
 
 
+PAGES_WAITING = 4
+"""Answers that wait to be read at most; then REST waits."""
+
+
 @dataclass(frozen=True)
 class Refilled:
-    """Some rows of a hole. `ended` says that no more will come; `error` is why, where it is not that all is known."""
+    """Some rows of a hole. `ended` says that no more will come; `error` is why, where it is not that all is known.
+
+    `later` says that the hole may be filled by asking again at another time.
+    """
 
     track: Track
     hole: Hole
     rows: list[Record]
     ended: bool = False
     error: str | None = None
+    later: bool = False
+
+
+@dataclass(frozen=True)
+class Recalled:
+    """A Gap that an earlier run left open or told to be a halt, and the hole that it stands for."""
+
+    track: Track
+    gap: Gap
+    hole: Hole
 
 
 @dataclass(frozen=True)
@@ -54,11 +71,16 @@ class Refiller:
         self._clock = clock
         self._answers = answers
         self._receipt = receipt
+        self._room = asyncio.Semaphore(PAGES_WAITING)
         self._holes: asyncio.Queue[tuple[Track, Hole, dt.datetime]] = asyncio.Queue()
 
     def ask(self, track: Track, hole: Hole, cutoff: dt.datetime) -> None:
         """Ask for a hole when its turn comes."""
         self._holes.put_nowait((track, hole, cutoff))
+
+    def taken(self) -> None:
+        """Note that an answer was read, so that there is room for another."""
+        self._room.release()
 
     async def run(self) -> None:
         """Work until cancelled."""
@@ -71,17 +93,17 @@ class Refiller:
         Where REST shows what comes after the hole, what it did not give does not exist. Where it does not, it may be
         behind: it is asked again, and in the end the hole stays.
         """
-        error: str | None
         try:
             young = await self._without_old(track, hole, cutoff)
             if young is None:
                 return
             hole = young
-            error = await self._ask(track, hole)
+            ended = await self._ask(track, hole)
         except (TransientSourceError, FatalSourceError) as found:
-            error = str(found)
+            later, error = isinstance(found, TransientSourceError), str(found)
             structlog.get_logger().warning("refill_failed", venue="binance", stream=track.name, error=error)
-        await self._answers.put(Refilled(track, hole, [], ended=True, error=error))
+            ended = Refilled(track, hole, [], ended=True, error=error, later=later)
+        await self._give(ended)
 
     async def _without_old(self, track: Track, hole: Hole, cutoff: dt.datetime) -> Hole | None:
         if hole.from_time >= cutoff:
@@ -91,20 +113,25 @@ class Refiller:
             number, moment = await track.number_at(self._rest, cutoff, hole)
         if number > hole.first:
             old = replace(hole, last=number - 1, to_time=moment)
-            await self._answers.put(Refilled(track, old, [], ended=True, error=TOO_OLD))
+            await self._give(Refilled(track, old, [], ended=True, error=TOO_OLD))
         return replace(hole, first=number, from_time=moment) if number <= hole.last else None
 
-    async def _ask(self, track: Track, hole: Hole) -> str | None:
-        """Ask until REST shows what comes after the hole; say why where it never does."""
-        rejected = False
+    async def _ask(self, track: Track, hole: Hole) -> Refilled:
+        """Ask until REST shows what comes after the hole; say how that ended."""
+        ended = Refilled(track, hole, [], ended=True)
+        rejected, left = False, hole
         for attempt in range(TRIES):
             beyond = False
-            async for page in track.refill(self._rest, hole, self._receipt):
+            async for page in track.refill(self._rest, left, self._receipt):
                 rejected = rejected or any(isinstance(row, Rejected) for row in page.rows)
-                await self._answers.put(Refilled(track, hole, page.rows))
-                beyond = beyond or page.beyond
+                await self._give(Refilled(track, hole, page.rows))
+                left, beyond = replace(left, first=page.next_number), page.beyond
             if beyond:
-                return "some rows of REST were rejected" if rejected else None
+                return replace(ended, error="some rows of REST were rejected") if rejected else ended
             if attempt < TRIES - 1:
                 await self._clock.sleep(_FIRST_PAUSE_SECONDS * 2**attempt)
-        return "REST does not show what came after it"
+        return replace(ended, error="REST does not show what came after it", later=True)
+
+    async def _give(self, answer: Refilled) -> None:
+        await self._room.acquire()
+        await self._answers.put(answer)

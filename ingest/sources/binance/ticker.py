@@ -11,7 +11,7 @@ from ingest.reject import reject
 from ingest.source import Source, Surroundings
 from ingest.sources.binance import VENUE
 from ingest.sources.binance.listings import Listings
-from ingest.sources.binance.parse import Receipt, parse_prices
+from ingest.sources.binance.parse import Receipt, parse_prices, symbols_named
 from ingest.sources.binance.rest import BinanceRest
 from ingest.wire_json import load
 
@@ -42,7 +42,8 @@ class BinanceTicker:
         receipt = Receipt(self._around.now(), self._around.max_ahead)
         poll_time = answer.venue_time()
         try:
-            rows = parse_prices(load(answer.body), self._listings, set(self._symbols), poll_time, receipt)
+            document = load(answer.body)
+            rows = parse_prices(document, self._listings, set(self._symbols), poll_time, receipt)
         except TransientSourceError as error:
             yield reject(
                 VENUE, self.stream, str(error), answer.body, poll_time=poll_time, ingest_time=receipt.ingest_time
@@ -54,9 +55,10 @@ class BinanceTicker:
                 f"{VENUE}: expected a Date of {wire_time(self._newest)} or later, found {wire_time(poll_time)}",
                 kind="stale",
             )
-        if len(rows) < len(self._symbols):
+        if missing := [symbol for symbol in self._symbols if symbol not in symbols_named(document)]:
             raise TransientSourceError(
-                f"{VENUE}: expected prices of {len(self._symbols)} symbols, found {len(rows)}", kind="missing"
+                f"{VENUE}: expected prices of {len(self._symbols)} symbols, found none of {', '.join(missing[:5])}",
+                kind="missing",
             )
         if any(isinstance(row, PriceTicker) for row in rows):
             self._newest = poll_time

@@ -5,9 +5,12 @@ from collections.abc import AsyncIterator, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Protocol
 
-from contracts.records import AggTrade, Kline, Record, Rejected
+from contracts.records import AggTrade, Gap, Kline, Record, Rejected
+from contracts.streams import BINANCE_AGG_TRADES, CRYPTO_KLINE_DATA, Stream
+from ingest.reject import reject
+from ingest.sources.binance import VENUE
 from ingest.sources.binance.continuity import Continuity, Hole
-from ingest.sources.binance.intervals import number_of, open_of
+from ingest.sources.binance.intervals import number_of, open_at_or_after, open_of
 from ingest.sources.binance.parse import (
     Listing,
     Receipt,
@@ -32,9 +35,13 @@ class Judged:
 
 @dataclass(frozen=True)
 class Refill:
-    """Rows of a hole that REST has. `beyond` says that REST knows what comes after the hole as well."""
+    """Rows of a hole that REST has, and the number from which on to ask next.
+
+    `beyond` says that REST knows what comes after the hole as well.
+    """
 
     rows: list[Record]
+    next_number: int
     beyond: bool
 
 
@@ -62,6 +69,9 @@ class Track(Protocol):
 
     async def number_at(self, rest: BinanceRest, moment: dt.datetime, hole: Hole) -> tuple[int, dt.datetime]:
         """Return the first number of a hole that is not before a moment, and the moment of that number."""
+
+    async def hole_of(self, rest: BinanceRest, gap: Gap, now: float) -> Hole | None:
+        """Return the hole that a Gap tells of, or a little more than it; None where there is no number in its time."""
 
 
 class Now(Protocol):
@@ -100,6 +110,8 @@ class KlineTrack:
         kline = parse_kline_push(data, self._listings, receipt)
         if isinstance(kline, Rejected):
             return Judged(kline)
+        if (kline.symbol, kline.interval) != (self.symbol, self.interval):
+            return Judged(_of_another(CRYPTO_KLINE_DATA, self.name, data, receipt))
         number = number_of(kline.open_time, self.interval)
         if kline.closed:
             return Judged(kline if self._take(kline, number, now, cause) else None)
@@ -119,7 +131,11 @@ class KlineTrack:
         return self._take(record, number_of(record.open_time, self.interval), now, "")
 
     async def refill(self, rest: BinanceRest, hole: Hole, now: Now) -> AsyncIterator[Refill]:
-        """Ask for the klines of a hole and the one after it, which shows that the others would be there."""
+        """Ask for the klines of a hole and the one after it, which shows that the others would be there.
+
+        A kline is taken when a later one stands behind it in the same answer: what an answer holds may be older than
+        its `Date` (a cache, a replica that lags), and its last kline then half made.
+        """
         number = hole.first
         while number <= hole.last:
             start, end = open_of(number, self.interval), open_of(hole.last + 2, self.interval)
@@ -127,18 +143,16 @@ class KlineTrack:
             receipt = Receipt(now().ingest_time, _ANY_AGE)
             rows = [parse_kline_row(row, self._listings[self.symbol], self.interval, receipt) for row in page.rows]
             numbers = [number_of(row.open_time, self.interval) for row in rows if isinstance(row, Kline)]
-            closed_by = page.venue_time + dt.timedelta(seconds=1)
+            newest = max(numbers, default=number)
             wanted = [
                 row
                 for row in rows
-                if isinstance(row, Rejected)
-                or (number_of(row.open_time, self.interval) <= hole.last and row.close_time <= closed_by)
+                if isinstance(row, Rejected) or number_of(row.open_time, self.interval) < min(newest, hole.last + 1)
             ]
-            newest = max(numbers, default=number - 1)
-            yield Refill([*wanted], beyond=newest > hole.last)
-            if newest < number:
+            yield Refill([*wanted], newest, beyond=newest > hole.last)
+            if newest <= number:
                 return
-            number = newest + 1
+            number = newest
 
     async def probe(self, rest: BinanceRest) -> tuple[int, dt.datetime] | None:
         """Ask for the newest kline, which is still open."""
@@ -153,10 +167,16 @@ class KlineTrack:
 
     async def number_at(self, rest: BinanceRest, moment: dt.datetime, hole: Hole) -> tuple[int, dt.datetime]:
         """Return the first kline of a hole that opens at a moment or after it."""
-        number = number_of(moment, self.interval)
-        number += open_of(number, self.interval) < moment
+        number = number_of(open_at_or_after(moment, self.interval), self.interval)
         number = min(max(number, hole.first), hole.last + 1)
         return number, open_of(number, self.interval)
+
+    async def hole_of(self, rest: BinanceRest, gap: Gap, now: float) -> Hole | None:
+        """Return the klines that open within a Gap: of every interval, as it does not say of which it tells."""
+        assert gap.to_time is not None
+        ends = (open_at_or_after(moment, self.interval) for moment in (gap.from_time, gap.to_time))
+        first, after = (number_of(moment, self.interval) for moment in ends)
+        return Hole(first, after - 1, gap.from_time, gap.to_time, now, gap.cause) if first < after else None
 
     def _take(self, kline: Kline, number: int, now: float, cause: str) -> bool:
         self._updates.pop(number, None)
@@ -186,6 +206,8 @@ class AggTradeTrack:
         trade = parse_agg_trade_push(data, self._listings, receipt)
         if isinstance(trade, Rejected):
             return Judged(trade)
+        if trade.symbol != self.symbol:
+            return Judged(_of_another(BINANCE_AGG_TRADES, self.name, data, receipt))
         return Judged(trade if self._take(trade, now, cause) else None)
 
     def refilled(self, record: Record, now: float) -> bool:
@@ -203,7 +225,7 @@ class AggTradeTrack:
             ids = [row.agg_trade_id for row in rows if isinstance(row, AggTrade)]
             wanted = [row for row in rows if isinstance(row, Rejected) or row.agg_trade_id <= hole.last]
             newest = max(ids, default=number - 1)
-            yield Refill([*wanted], beyond=newest >= hole.last)
+            yield Refill([*wanted], newest + 1, beyond=newest >= hole.last)
             if newest < number:
                 return
             number = newest + 1
@@ -226,5 +248,28 @@ class AggTradeTrack:
             return hole.last + 1, hole.to_time
         return trade.agg_trade_id, trade.event_time
 
+    async def hole_of(self, rest: BinanceRest, gap: Gap, now: float) -> Hole | None:
+        """Ask for the trades at both ends of a Gap, which stands between two that came: they come again."""
+        assert gap.to_time is not None
+        first = await self._first_at(rest, gap.from_time)
+        last = await self._first_at(rest, gap.to_time)
+        if first is None:
+            return None
+        newest = first if last is None else max(first, last)
+        return Hole(first, newest, gap.from_time, gap.to_time, now, gap.cause)
+
+    async def _first_at(self, rest: BinanceRest, moment: dt.datetime) -> int | None:
+        page = await rest.patiently(lambda: rest.agg_trades(self.symbol, start=moment, limit=1))
+        receipt = Receipt(page.venue_time, _ANY_AGE)
+        trade = parse_agg_trade_row(page.rows[0], self._listings[self.symbol], receipt) if page.rows else None
+        return trade.agg_trade_id if isinstance(trade, AggTrade) else None
+
     def _take(self, trade: AggTrade, now: float, cause: str) -> bool:
         return self.continuity.take(trade.agg_trade_id, trade.event_time, trade.event_time, now, cause)
+
+
+def _of_another(stream: Stream, name: str, data: object, receipt: Receipt) -> Rejected:
+    now = receipt.ingest_time
+    return reject(
+        VENUE, stream, f"expected a push of {name}, found one of another", data, poll_time=now, ingest_time=now
+    )

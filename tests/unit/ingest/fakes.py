@@ -128,15 +128,15 @@ class FakeTail:
     def __init__(self, polls: Sequence[PollSeen] = (), gap: Gap | None = None, records: Sequence[Record] = ()) -> None:
         self._records = records
         self._polls = polls
-        self._gap = gap
+        self._gaps = [gap] if gap else []
 
     async def newest_polls(self, venue: str, stream: Stream) -> Sequence[PollSeen]:
         return self._polls
 
-    async def open_gap(self, venue: str, stream: Stream) -> Gap | None:
-        return self._gap
+    async def gaps(self, venue: str, stream: Stream) -> Sequence[Gap]:
+        return self._gaps
 
-    async def newest_records(self, venue: str, stream: Stream) -> Sequence[Record]:
+    async def newest_records(self, venue: str, stream: Stream, symbols: Sequence[str]) -> Sequence[Record]:
         return self._records
 
 

@@ -7,11 +7,12 @@ from collections.abc import AsyncGenerator, Awaitable, Callable, Sequence
 
 import pytest
 
-from contracts.errors import BrokerError, CoinlakeError, FatalSourceError, TransientSourceError
+from contracts.errors import BrokerError, CoinlakeError, FatalSourceError, TransientSourceError, UndeliveredError
 from contracts.records import Gap, Record
 from contracts.streams import INGEST_GAPS, WALLEX
 from ingest.clock import Clock
-from ingest.follow import BATCH_RECORDS, DRAIN_SECONDS, WAITING_RECORDS, Follower
+from ingest.follow import BATCH_RECORDS, WAITING_RECORDS, Follower
+from ingest.generate import run_all
 from ingest.metrics import Metrics
 from ingest.runner import Outcome
 from ingest.sink import Poll, Sink
@@ -26,6 +27,7 @@ class FakeFeed:
     name = "wallex"
     venue = "wallex"
     stream = WALLEX
+    symbols = ("S0",)
 
     def __init__(self, *calls: Sequence[Step]) -> None:
         self.newest: dt.datetime | None = None
@@ -35,7 +37,7 @@ class FakeFeed:
         self.unsettled: list[Gap] = []
         self._calls = list(calls)
 
-    def resume(self, records: Sequence[Record]) -> None:
+    def resume(self, records: Sequence[Record], gaps: Sequence[Gap]) -> None:
         self.resumed = records
         self.newest = max((record.event_time for record in records), default=None)
 
@@ -93,7 +95,7 @@ async def followed(
     seconds: float = 0.15,
     once: bool = False,
     tail: FakeTail | None = None,
-    drain_seconds: float = DRAIN_SECONDS,
+    drain_seconds: float = 10,
 ) -> tuple[Outcome, Metrics]:
     metrics = Metrics(["wallex"], lambda: 0.0)
     follower = Follower(feed, sink, metrics, quick(), stop=asyncio.Event(), drain_seconds=drain_seconds)
@@ -121,7 +123,7 @@ async def test_a_batch_that_is_not_acknowledged_is_sent_again_and_nothing_is_los
 
 async def test_a_kafka_that_does_not_answer_stops_the_source_and_not_the_memory() -> None:
     feed, sink = FakeFeed([rows(10_000)]), HangingSink()
-    follower = Follower(feed, sink, Metrics(["wallex"], lambda: 0.0), quick(), stop=asyncio.Event())
+    follower = Follower(feed, sink, Metrics(["wallex"], lambda: 0.0), quick(), stop=asyncio.Event(), drain_seconds=10)
     await follower.resume(FakeTail())
     run = asyncio.create_task(follower.run(None))
     await asyncio.sleep(0.2)
@@ -136,6 +138,35 @@ async def test_a_kafka_that_does_not_answer_does_not_hold_up_the_end() -> None:
     assert outcome.unwritten
 
 
+class RowlessSink(ListSink):
+    """Acknowledges everything but rows of the stream."""
+
+    async def send_poll(self, poll: Poll) -> None:
+        if WALLEX in poll:
+            raise UndeliveredError("Kafka did not acknowledge 1 of 1 records (_MSG_TIMED_OUT)", count=1)
+        await super().send_poll(poll)
+
+
+async def test_a_hole_is_called_filled_only_behind_the_rows_that_fill_it() -> None:
+    sink = ListSink()
+    await followed(FakeFeed([[*rows(2), hole()]]), sink)
+    assert [list(poll) for poll in sink.polls] == [[WALLEX], [INGEST_GAPS]]
+    rowless = RowlessSink()
+    outcome, _ = await followed(FakeFeed([[*rows(2), hole()]]), rowless, drain_seconds=0.1)
+    assert (rowless.gaps, outcome.unwritten) == ([], True)
+
+
+async def test_rows_that_kafka_refuses_until_the_end_fail_the_run() -> None:
+    stop, sink = asyncio.Event(), RowlessSink()
+    made = Follower(
+        FakeFeed([rows(1500)]), sink, Metrics(["wallex"], lambda: 0.0), Clock(), stop=stop, drain_seconds=0.2
+    )
+    await made.resume(FakeTail())
+    asyncio.get_running_loop().call_later(0.1, stop.set)
+    with pytest.raises(UndeliveredError, match=r"newest records of wallex"):
+        await asyncio.wait_for(run_all([made.run(None)], sink, stop=stop, drain_seconds=0.2), 5)
+
+
 async def test_a_stop_sends_what_was_received() -> None:
     stop = asyncio.Event()
 
@@ -148,7 +179,9 @@ async def test_a_stop_sends_what_was_received() -> None:
             await super().send_poll(poll)
 
     sink = SlowSink()
-    follower = Follower(FakeFeed([rows(900), asked]), sink, Metrics(["wallex"], lambda: 0.0), quick(), stop=stop)
+    follower = Follower(
+        FakeFeed([rows(900), asked]), sink, Metrics(["wallex"], lambda: 0.0), quick(), stop=stop, drain_seconds=10
+    )
     await follower.resume(FakeTail())
     await asyncio.wait_for(follower.run(None), 5)
     assert sink.records(WALLEX) == rows(900)

@@ -11,7 +11,7 @@ from confluent_kafka import Consumer, Message, Producer, TopicPartition
 from contracts.errors import BrokerError, TopicError, UndeliveredError
 from contracts.records import Record, decode, encode, replace
 from contracts.streams import INGEST_GAPS, WALLEX, Stream, key_of
-from ingest.gaps import PollSeen
+from ingest.gaps import PollSeen, still_open
 from ingest.kafka_sink import KafkaSink
 from ingest.kafka_tail import KafkaTail
 from ingest.murmur2 import partition_of
@@ -137,7 +137,7 @@ async def test_polls_sent_side_by_side_are_each_acknowledged(cluster: str, sink:
 async def test_the_tail_of_an_empty_topic_has_no_poll_and_no_gap(cluster: str) -> None:
     tail = KafkaTail(cluster)
     assert list(await tail.newest_polls("wallex", WALLEX)) == []
-    assert await tail.open_gap("wallex", WALLEX) is None
+    assert await tail.gaps("wallex", WALLEX) == []
 
 
 async def test_the_tail_finds_the_newest_two_polls_and_sees_that_one_is_incomplete(
@@ -160,6 +160,17 @@ async def test_the_tail_finds_the_gap_that_no_later_record_closed(cluster: str, 
     first, second = gap(NOON, written=NOON), gap(at(600), written=at(660))
     for record in (first, replace(first, to_time=at(60)), second):
         await sink.send_poll(route([record]))
-    assert await KafkaTail(cluster).open_gap("wallex", WALLEX) == second
+    assert await KafkaTail(cluster).gaps("wallex", WALLEX) == [replace(first, to_time=at(60)), second]
+    assert still_open(await KafkaTail(cluster).gaps("wallex", WALLEX)) == second
     await sink.send_poll(route([replace(second, to_time=at(720))]))
-    assert await KafkaTail(cluster).open_gap("wallex", WALLEX) is None
+    assert still_open(await KafkaTail(cluster).gaps("wallex", WALLEX)) is None
+
+
+async def test_the_tail_reaches_further_back_where_a_symbol_is_not_at_the_very_end(
+    cluster: str, sink: KafkaSink
+) -> None:
+    quiet, loud = ticker(NOON, "QUIETTMN"), [ticker(at(number), "LOUDTMN") for number in range(30)]
+    await sink.send_poll(route([quiet, *loud]))
+    tail = KafkaTail(cluster, pushed_messages=10)
+    assert quiet not in await tail.newest_records("wallex", WALLEX, ["LOUDTMN"])
+    assert quiet in await tail.newest_records("wallex", WALLEX, ["LOUDTMN", "QUIETTMN"])

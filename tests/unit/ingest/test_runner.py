@@ -309,7 +309,7 @@ async def test_a_producer_that_cannot_go_on_ends_the_run_with_one_error() -> Non
 async def test_the_run_fails_where_the_newest_gap_is_not_in_kafka() -> None:
     time, sink = FakeTime(), ListSink(refuse=lambda _: True)
     made, _ = poller(time, FakeSource(time), sink)
-    with pytest.raises(UndeliveredError, match="did not acknowledge the newest gap of wallex"):
+    with pytest.raises(UndeliveredError, match="did not acknowledge the newest records of wallex"):
         await run_all([made.run(1)], sink, stop=asyncio.Event(), drain_seconds=1)
 
 

@@ -4,6 +4,7 @@ import asyncio
 import contextlib
 import datetime as dt
 import json
+import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Sequence
 from typing import Any
 
@@ -21,13 +22,17 @@ from ingest.clock import Clock
 from ingest.source import Surroundings
 from ingest.sources.binance.connection import Patience
 from ingest.sources.binance.feed import Feed, Pace, build_agg_trades, build_klines
+from ingest.sources.binance.parse import Listing, Receipt, parse_agg_trade_row, parse_kline_row
+from ingest.sources.binance.refill import PAGES_WAITING
 from ingest.web_socket import connector
 from ingest.weight import WeightBudget
-from tests.unit.ingest.binance.venue import FakeBinance, kline_push, trade_push
-from tests.unit.ingest.fakes import NOON, FakeTime, at
+from ingest.wire_json import load
+from tests.unit.ingest.binance.venue import FakeBinance, kline_push, kline_row, ms, trade, trade_push
+from tests.unit.ingest.fakes import NOON, FakeTime, answer, at
 
 KLINES = "btcusdt@kline_1m"
 TRADES = "btcusdt@aggTrade"
+LISTED = Listing("BTCUSDT", "BTC", "USDT")
 Script = Callable[[web.WebSocketResponse, web.Request], Awaitable[None]]
 
 
@@ -42,7 +47,7 @@ class Venue:
         self.connections: list[str] = []
 
     async def answer(self, request: web.Request) -> web.StreamResponse:
-        socket = web.WebSocketResponse()
+        socket = web.WebSocketResponse(autoping=False)
         await socket.prepare(request)
         self.connections.append(request.path_qs)
         script = self.scripts[min(len(self.connections), len(self.scripts)) - 1]
@@ -84,10 +89,9 @@ async def running(
     server = TestServer(app)
     await server.start_server()
     chosen = {"binance_symbols": ("BTCUSDT",), "binance_silence_seconds": 5, **changed}
-    patience = chosen.pop("patience", None)
+    patience, clock = chosen.pop("patience", None), chosen.pop("clock", Clock())
     ingest = IngestSettings(_env_file=None, binance_stream_url=f"ws://127.0.0.1:{server.port}", **chosen)
     async with aiohttp.ClientSession() as session:
-        clock = Clock()
         around = Surroundings(
             http=venue.rest,
             now=venue.time.now,
@@ -187,6 +191,38 @@ async def test_a_late_frame_closes_its_hole_before_rest_is_asked() -> None:
     assert [path for path, _ in venue.rest.requests] == ["exchangeInfo"]
 
 
+async def test_an_answer_that_is_behind_its_date_gives_no_half_made_kline() -> None:
+    half_made = kline_row(ms(at(120)), price="1.20")
+    venue = Venue(pushes(kline_push(0), kline_push(4)))
+    venue.rest.has_minutes(*range(6))
+    venue.rest.instead["klines"] = [answer([kline_row(ms(at(60))), half_made], date=at(100_000))]
+    async with running(venue, build_klines) as feed:
+        found = await follow(feed, settled(5))
+    assert sorted(minutes(found)) == [0, 1, 2, 3, 4]
+    assert {str(record.close) for record in found if isinstance(record, Kline)} == {"1.50"}
+    assert [told(gap) for gap in newest_gaps(found)] == [(1, 4, True, True)]
+    asked = [params["startTime"] for path, params in venue.rest.requests if path == "klines"]
+    assert asked == [str(ms(at(60))), str(ms(at(120)))]
+
+
+async def test_a_hole_is_asked_for_again_when_rest_is_back_after_a_long_outage() -> None:
+    hurried = Clock(monotonic=lambda: time.monotonic() * 200, sleep=lambda seconds: asyncio.sleep(seconds / 200))
+    venue = Venue(pushes(kline_push(0), kline_push(3)))
+    venue.rest.has_minutes(*range(5))
+    down = answer({}, status=503)
+    venue.rest.instead["klines"] = [down] * 8
+    async with running(venue, build_klines, clock=hurried, patience=Patience(10_000)) as feed:
+        found = await follow(feed, settled(4))
+    assert sorted(minutes(found)) == [0, 1, 2, 3]
+    states = [(told(gap), "expected status 200, found 503" in gap.cause) for gap in found if isinstance(gap, Gap)]
+    assert states == [
+        ((1, 3, True, False), False),
+        ((1, 3, True, False), True),
+        ((1, 3, True, False), False),
+        ((1, 3, True, True), False),
+    ]
+
+
 async def test_a_halt_is_on_record_with_its_exact_times_and_no_kline_is_invented() -> None:
     venue = Venue(pushes(kline_push(39), kline_push(120, closed=False, after=2)))
     venue.rest.has_minutes(39, 120, 121)
@@ -245,7 +281,7 @@ async def test_a_restart_takes_up_from_the_topic_and_finds_the_hole_within_it() 
     second = Venue(pushes(kline_push(7)))
     second.rest.has_minutes(*range(9))
     async with running(second, build_klines) as feed:
-        feed.resume([kline for kline in before if kline.open_time != at(60)])
+        feed.resume([kline for kline in before if kline.open_time != at(60)], [])
         assert feed.newest == at(300)
         found = await follow(feed, settled(5))
     assert sorted(minutes(found)) == [1, 3, 5, 6, 7]
@@ -253,6 +289,100 @@ async def test_a_restart_takes_up_from_the_topic_and_finds_the_hole_within_it() 
         ((1, 2, True, True), "generator was not running"),
         ((3, 4, True, True), "generator was not running"),
         ((5, 7, True, True), "generator was not running"),
+    ]
+
+
+def left_open(since: float, to: float, **fields: Any) -> Gap:
+    """Build the Gap of a hole that an earlier run left on record, in seconds after noon."""
+    said = {"venue": "binance", "symbol": "BTCUSDT", "stream": "crypto_kline_data", "cause": "as it was found"}
+    times = {"event_time": at(since), "ingest_time": NOON, "from_time": at(since), "to_time": at(to)}
+    return Gap(**{**said, **times, "recoverable": True, **fields})
+
+
+def closed(*numbers: int) -> list[Record]:
+    known = Receipt(at(100_000), dt.timedelta(days=1))
+    rows = (load(json.dumps(kline_row(ms(at(60 * number))))) for number in numbers)
+    klines: list[Record] = [parse_kline_row(row, LISTED, "1m", known) for row in rows]
+    assert not any(isinstance(kline, Rejected) for kline in klines)
+    return klines
+
+
+async def test_a_restart_takes_up_holes_on_record_that_lie_before_the_end_of_the_topic() -> None:
+    venue = Venue(pushes(kline_push(12)))
+    venue.rest.has_minutes(*range(14))
+    async with running(venue, build_klines) as feed:
+        feed.resume(closed(10, 11), [left_open(120, 300), left_open(480, 540, repaired_at=NOON)])
+        found = await follow(feed, settled(4))
+    assert sorted(minutes(found)) == [2, 3, 4, 12]
+    assert [(told(gap), gap.cause) for gap in newest_gaps(found)] == [((2, 5, True, True), "as it was found")]
+
+
+async def test_a_restart_without_any_record_of_a_symbol_goes_on_from_its_hole_on_record() -> None:
+    venue = Venue(pushes(kline_push(6)))
+    venue.rest.has_minutes(*range(8))
+    async with running(venue, build_klines) as feed:
+        feed._pace = Pace(reorder_seconds=0.2, tick_seconds=0.01)
+        feed.resume([], [left_open(120, 240)])
+        found = await follow(feed, settled(5))
+    assert sorted(minutes(found)) == [2, 3, 4, 5, 6]
+
+
+async def test_a_restart_leaves_a_halt_on_record_as_it_is() -> None:
+    venue = Venue(pushes(kline_push(10)))
+    venue.rest.has_minutes(0, 9, 10, 11)
+    async with running(venue, build_klines) as feed:
+        feed._pace = Pace(reorder_seconds=0.2, tick_seconds=0.01)
+        feed.resume(closed(0, 9), [left_open(60, 540, recoverable=False)])
+        found = await follow(feed, settled(1))
+        assert feed.whole
+    assert (minutes(found), newest_gaps(found)) == ([10], [])
+
+
+async def test_a_restart_takes_up_a_hole_in_trades_between_the_trades_that_its_gap_names() -> None:
+    venue = Venue(pushes(trade_push(31)))
+    venue.rest.has_trades(*range(1, 32))
+    known = Receipt(at(100_000), dt.timedelta(days=1))
+    before = [parse_agg_trade_row(load(json.dumps(trade(number))), LISTED, known) for number in (29, 30)]
+    gap = left_open(1.2, 1.7, stream="binance_agg_trades")
+    async with running(venue, build_agg_trades) as feed:
+        feed.resume(before, [gap])
+        found = await follow(
+            feed,
+            lambda found: len(ids(found)) >= 7 and all(gap.repaired_at for gap in newest_gaps(found)),
+        )
+    assert sorted(ids(found)) == [12, 13, 14, 15, 16, 17, 31]
+    assert [(gap.from_time, gap.repaired_at is not None) for gap in newest_gaps(found)] == [(at(1.2), True)]
+
+
+async def test_catching_up_passes_rows_on_as_they_come() -> None:
+    venue = Venue(pushes())
+    venue.rest.has_trades(*range(1, 20_001))
+    known = Receipt(at(100_000), dt.timedelta(days=1))
+    first = parse_agg_trade_row(load(json.dumps(trade(1))), LISTED, known)
+    async with running(venue, build_agg_trades) as feed:
+        feed.resume([first], [])
+        async with contextlib.aclosing(feed.catch_up()) as records:
+            async for record in records:
+                if isinstance(record, AggTrade):
+                    break
+        assert sum(path == "aggTrades" for path, _ in venue.rest.requests) <= PAGES_WAITING + 3
+
+
+async def test_a_push_of_another_symbol_or_interval_is_rejected_and_confuses_nothing() -> None:
+    other = json.dumps({"stream": KLINES, "data": kline_push(40, symbol="ETHUSDT")})
+
+    async def mixed_up(socket: web.WebSocketResponse, request: web.Request) -> None:
+        for text in (frame(kline_push(0)), other, frame(kline_push(1))):
+            await socket.send_str(text)
+        await socket.send_bytes(b"123")
+        await socket.receive()
+
+    async with running(Venue(mixed_up), build_klines, binance_symbols=("BTCUSDT", "ETHUSDT")) as feed:
+        found = await follow(feed, lambda found: len([r for r in found if isinstance(r, Rejected)]) == 2)
+    assert (minutes(found), newest_gaps(found)) == ([0, 1], [])
+    assert [r.reason for r in found if isinstance(r, Rejected)] == [
+        "expected a push of btcusdt@kline_1m, found one of another",
+        "expected a stream that was asked for, found a message that is no push",
     ]
 
 
@@ -302,10 +432,33 @@ async def test_a_stream_that_is_dead_while_others_live_is_found_and_refilled() -
 
 async def test_a_connection_that_says_nothing_is_made_again() -> None:
     venue = Venue(pushes(), pushes(kline_push(0)))
-    async with running(venue, build_klines, patience=Patience(silence_seconds=0.2)) as feed:
+    async with running(venue, build_klines, patience=Patience(5, ping_seconds=0.2)) as feed:
         found = await follow(feed, settled(1))
     assert minutes(found) == [0]
     assert len(venue.connections) == 2
+
+
+async def test_a_quiet_venue_whose_pings_come_is_asked_about_and_not_left() -> None:
+    pongs: list[bytes] = []
+
+    async def halted(socket: web.WebSocketResponse, request: web.Request) -> None:
+        await socket.send_str(frame(kline_push(0)))
+        for number in range(12):
+            await socket.ping(f"beat {number}".encode())
+            message = await socket.receive()
+            assert message.type is aiohttp.WSMsgType.PONG
+            pongs.append(bytes(message.data))
+            await asyncio.sleep(0.1)
+        await socket.send_str(frame(kline_push(1)))
+        await socket.receive()
+
+    venue = Venue(halted)
+    venue.rest.has_minutes(0)
+    async with running(venue, build_klines, patience=Patience(0.3, ping_seconds=0.6)) as feed:
+        found = await follow(feed, settled(2))
+    assert (minutes(found), newest_gaps(found), len(venue.connections)) == ([0, 1], [], 1)
+    assert pongs == [f"beat {number}".encode() for number in range(12)]
+    assert sum(path == "klines" for path, _ in venue.rest.requests) >= 2
 
 
 @pytest.mark.parametrize("why", ["age", "serverShutdown", "raw serverShutdown"])
@@ -443,7 +596,7 @@ async def test_catching_up_fills_what_was_missed_and_starts_with_the_newest_wher
     assert (minutes(fresh), newest_gaps(fresh)) == ([9], [])
     venue.rest.has_minutes(*range(16))
     async with running(venue, build_klines) as feed:
-        feed.resume(fresh)
+        feed.resume(fresh, [])
         later = [record async for record in feed.catch_up()]
     assert minutes(later) == [10, 11, 12, 13, 14]
     assert [told(gap) for gap in newest_gaps(later)] == [(10, 15, True, True)]

@@ -23,7 +23,7 @@ from ingest.wire_json import load
 from tests.unit.ingest.binance.venue import kline_push, kline_row, ms, trade, trade_push
 from tests.unit.ingest.fakes import NOON, at
 
-BITCOIN = Listing("BTCUSDT", "BTC", "USDT", "TRADING")
+BITCOIN = Listing("BTCUSDT", "BTC", "USDT")
 LISTED = {"BTCUSDT": BITCOIN}
 NOW = Receipt(at(600))
 LAST_MS = dt.timedelta(milliseconds=1)
@@ -129,7 +129,7 @@ def test_a_push_from_the_future_and_one_of_an_unknown_symbol_are_rejected() -> N
 
 def test_listings_say_what_a_symbol_is_made_of_and_skip_what_does_not() -> None:
     body = {"symbols": [{"symbol": "BTCUSDT", "status": "HALT", "baseAsset": "BTC", "quoteAsset": "USDT"}, {"a": 1}]}
-    assert parse_listings(wire(body)) == {"BTCUSDT": Listing("BTCUSDT", "BTC", "USDT", "HALT")}
+    assert parse_listings(wire(body)) == {"BTCUSDT": Listing("BTCUSDT", "BTC", "USDT")}
 
 
 JSON = st.recursive(

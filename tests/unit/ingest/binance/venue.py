@@ -59,6 +59,8 @@ class FakeBinance:
         self.klines: dict[int, list[Any]] = {}
         self.trades: dict[int, dict[str, Any]] = {}
         self.failures: list[Answer | CoinlakeError] = []
+        self.instead: dict[str, list[Answer]] = {}
+        """Answers that are given first, by path."""
         self.requests: list[tuple[str, dict[str, str]]] = []
         self.symbols = {"BTCUSDT": ("BTC", "USDT"), "ETHUSDT": ("ETH", "USDT")}
         self.all_symbols: Sequence[str] = ()
@@ -81,6 +83,8 @@ class FakeBinance:
             if isinstance(failure, CoinlakeError):
                 raise failure
             return failure
+        if self.instead.get(path):
+            return self.instead[path].pop(0)
         limit = int(params.get("limit", "500"))
         rows: list[Any]
         if path == "klines":
