@@ -15,6 +15,7 @@ import pyarrow as pa
 
 from contracts.settings import LakeSettings
 from contracts.tables import Table
+from spark_jobs.archives.errors import ArchiveError
 from spark_jobs.archives.files import sha256_of, verify
 from spark_jobs.archives.imports import IMPORTED, Imports
 from spark_jobs.archives.names import Overrides, contents_of
@@ -79,6 +80,7 @@ def backfill(
     with Lease(open_store(settings, settings.state), IMPORTED) as lease:
         imports = Imports(settings, lease.check)
         pending = {table.name: _Pending(imports, table, watch, sizes) for table in IMPORTED}
+        refused: ArchiveError | None = None
         try:
             for path in files:
                 watch.begins(path)
@@ -86,10 +88,13 @@ def backfill(
                 verified = verify(path, sha256)
                 origin = Origin(sha256, path.name, contents[path], ingest_time)
                 pending[origin.table.name].take(path, origin, verified=verified)
-        finally:
-            # Also where a file is refused: the files before it are whole.
-            for waiting in pending.values():
-                waiting.commit()
+        except ArchiveError as error:
+            refused = error  # the files before it are whole
+        # Not where anything else ends the run: a commit that was under way may be in, and would be in twice.
+        for waiting in pending.values():
+            waiting.commit()
+        if refused is not None:
+            raise refused
 
 
 class _Pending:

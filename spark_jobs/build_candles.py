@@ -51,14 +51,15 @@ Read = Callable[[Table], DataFrame]
 class Source(NamedTuple):
     """One venue's price series.
 
-    `streams` are the tables whose appends touch its candles, `time` the column that says when, `candles` makes small
-    candles of the rows that it reads.
+    `streams` are the tables whose appends touch its candles, `time` the column that says when, `counting` those of the
+    appended rows that count, `candles` makes small candles of the rows that it reads.
     """
 
     venue: str
     streams: tuple[Table, ...]
     candles: Callable[[Read], DataFrame]
     time: str = "event_time"
+    counting: Callable[[DataFrame], DataFrame] = lambda rows: rows
 
 
 SOURCES: tuple[Source, ...] = (
@@ -78,6 +79,7 @@ BINANCE_SOURCES: tuple[Source, ...] = (
             newest_state(one_minute(states_of(read(BRONZE_CRYPTO_KLINE_DATA), read(IMPORTED_KLINES))))
         ),
         time="open_time",
+        counting=one_minute,
     ),
     Source(
         BINANCE_TRADES,
@@ -130,7 +132,7 @@ def _start(context: Context, query: str, sources: Sequence[Source]) -> Streaming
 def _new_rows(context: Context, source: Source, table: Table) -> DataFrame:
     rows = context.lake.read_stream(table)
     fresh = rows.where(~F.col(REPEAT.name)) if REPEAT.name in table.schema.names else rows
-    return fresh.select(F.lit(source.venue).alias("venue"), F.col(source.time).alias("event_time"))
+    return source.counting(fresh).select(F.lit(source.venue).alias("venue"), F.col(source.time).alias("event_time"))
 
 
 def touched_spans(rows: DataFrame, minutes: int) -> dict[str, list[Span]]:

@@ -75,8 +75,8 @@ def readers_behind(state: ObjectStore, table: Table, found: DeltaTable) -> Itera
     """Name the queries that have still to read rows that were appended to a table."""
     appended = max((commit["version"] for commit in found.history() if _is_append(commit)), default=-1)
     for name in state.folders("checkpoints/"):
-        read = Checkpoint(state, name).read_versions().get(str(found.metadata().id))
-        if read is not None and appended >= read:
+        read = Checkpoint(state, name).reached().get(str(found.metadata().id))
+        if read is not None and (read.in_snapshot or appended >= read.next_version):
             yield name
     if table in JOINED and found.file_uris() and not Checkpoint(state, MARKET_SNAPSHOTS).exists():
         yield MARKET_SNAPSHOTS.name

@@ -18,10 +18,11 @@ def backfill(
     ] = None,
     rest: Annotated[bool, typer.Option("--rest", help="download klines over REST first, into COINLAKE_HOME")] = False,
     symbol: Annotated[
-        str | None, typer.Option(help="such as BTCUSDT; default: from the file's name. With --rest it is needed")
+        str | None,
+        typer.Option(help="such as BTCUSDT, where the file's name does not say it. With --rest it is needed"),
     ] = None,
     interval: Annotated[
-        str | None, typer.Option(help="such as 1m, or aggTrades; default: from the file's name")
+        str | None, typer.Option(help="such as 1m, or aggTrades, where the file's name does not say it")
     ] = None,
     from_time: Annotated[str | None, typer.Option("--from", help="with --rest: such as 2024-03-19T12:00:00Z")] = None,
     to_time: Annotated[str | None, typer.Option("--to", help="with --rest: exclusive; default: now")] = None,

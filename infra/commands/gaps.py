@@ -23,4 +23,4 @@ def gaps(
     from serve.gaps import show_gaps
 
     console = Console(width=shutil.get_terminal_size((100, 24)).columns, highlight=False, markup=False)
-    show_gaps(LakeSettings.load(), console, symbol, repaired=every)
+    show_gaps(LakeSettings.load(), console, symbol.upper() if symbol else None, repaired=every)

@@ -54,7 +54,10 @@ def rebuild(
     master: Master = None,
 ) -> None:
     """Compute the joined and built tables anew over a range of event time, taking in rows that came too late."""
-    arguments = [*(["--from", from_time] if from_time else []), *(["--to", to_time] if to_time else [])]
+    from infra.moments import moment
+
+    ends = {"--from": from_time, "--to": to_time}
+    arguments = [part for name, time in ends.items() if time for part in (name, moment(time).isoformat())]
     submit("rebuild", [*arguments, *(["--dry-run"] if dry_run else [])], master)
 
 

@@ -45,6 +45,8 @@ class Asked(msgspec.Struct, frozen=True):
     period: Period
     symbols: tuple[str, ...]
     intervals: tuple[str, ...]
+    every_interval: bool = False
+    """Whether each of the intervals must be there to be compared."""
     page: Path | None = None
 
 
@@ -78,7 +80,18 @@ def reconcile_lake(asked: Asked) -> bool:
     place.parent.mkdir(parents=True, exist_ok=True)
     place.write_text(page_of(compared, now), encoding="utf-8")
     say(f"scoreboard: {place}")
-    return compared.is_equal
+    lacking = not_compared(asked, compared)
+    for symbol, name in lacking:
+        say(f"{symbol} {name}: expected candles to compare, found no whole one in the exchange's klines and the period")
+    return compared.is_equal and not lacking
+
+
+def not_compared(asked: Asked, compared: Compared) -> list[tuple[str, str]]:
+    """Return the symbols and intervals that were asked for by name and of which nothing was compared."""
+    found = {(score.symbol, score.interval) for score in compared.scores}
+    intervals = asked.intervals if asked.every_interval else dict.fromkeys(name for _, name in sorted(found))
+    symbols = asked.symbols or (dict.fromkeys(symbol for symbol, _ in sorted(found)) if asked.every_interval else ())
+    return [(symbol, name) for symbol in symbols for name in intervals if (symbol, name) not in found]
 
 
 def _files(asked: Asked) -> dict[Path, Contents]:

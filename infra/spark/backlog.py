@@ -14,7 +14,7 @@ from contracts.settings import KafkaSettings, LakeSettings
 from contracts.tables import IMPORTED_AGG_TRADES, IMPORTED_KLINES, LANDINGS, Table
 from infra.kafka.admin import admin_client
 from spark_jobs.build_candles import BINANCE_QUERY
-from spark_jobs.edges.checkpoints import Checkpoint
+from spark_jobs.edges.checkpoints import Checkpoint, Reached
 from spark_jobs.edges.store import open_store
 
 PATIENCE_SECONDS = 5.0
@@ -52,21 +52,23 @@ def backlog(kafka: KafkaSettings, lake: LakeSettings) -> int:
 def imported(lake: LakeSettings) -> int:
     """Count the rows of archives that no candle was built of yet; 0 where the store does not answer."""
     try:
-        read = Checkpoint(open_store(lake, lake.state), BINANCE_QUERY).read_versions()
+        read = Checkpoint(open_store(lake, lake.state), BINANCE_QUERY).reached()
         return sum(_rows_since(lake, table, read) for table in (IMPORTED_KLINES, IMPORTED_AGG_TRADES))
     except (StoreError, DeltaError, OSError):
         return 0
 
 
-def _rows_since(lake: LakeSettings, table: Table, read: Mapping[str, int]) -> int:
+def _rows_since(lake: LakeSettings, table: Table, read: Mapping[str, Reached]) -> int:
     try:
         found = DeltaTable(f"{lake.lake}/{table.path}", storage_options=lake.storage_options())
     except TableNotFoundError:
         return 0
-    now, version = _rows(found), read.get(str(found.metadata().id))
-    if version is None or version >= found.version():
-        return 0 if version is not None else now
-    found.load_as_version(version)
+    now, reached = _rows(found), read.get(str(found.metadata().id))
+    if reached is None or reached.next_version == 0:
+        return now
+    if reached.next_version > found.version():
+        return 0
+    found.load_as_version(reached.next_version - 1)
     return now - _rows(found)
 
 

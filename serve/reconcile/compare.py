@@ -67,8 +67,8 @@ class Compared(msgspec.Struct, frozen=True):
 
     @property
     def is_equal(self) -> bool:
-        """Say whether something was compared and nothing differs or is missing here."""
-        wrong = sum(score.different + score.missing_here for score in self.scores)
+        """Say whether something was compared and nothing differs or is missing on one side."""
+        wrong = sum(score.different + score.missing_here + score.missing_there for score in self.scores)
         return wrong == 0 and any(score.equal for score in self.scores)
 
 
@@ -88,7 +88,7 @@ def compare(ours: pa.Table, klines: pa.Table, intervals: Sequence[str], period: 
     Of each symbol and interval all buckets are looked at that lie whole between the exchange's first and last kline,
     and in the period. Where the exchange has a part of a bucket and we say that ours is not complete, neither side has
     that candle. Open, high, low, close and volume must be equal by value, and quote volume and trades where
-    both give them.
+    both give them; a candle that we have more than once differs.
     """
     theirs = exchange_candles(klines, list(intervals))
     with duckdb.connect() as connection:
@@ -139,14 +139,17 @@ def _joined(intervals: Sequence[str]) -> str:
     )
     values = ", ".join(f"o.{name} AS our_{name}, t.{name} AS their_{name}" for name in (*ALWAYS, *WHERE_BOTH_GIVE))
     return f"""
-        SELECT g.*, {values}, CASE
+        SELECT g.*, {values}, o.copies, CASE
                 WHEN o.open IS NULL AND t.open IS NULL THEN 'neither'
                 WHEN o.open IS NULL THEN 'missing_here'
+                WHEN o.copies > 1 THEN 'different'
                 WHEN t.open IS NULL AND t.parts > 0 AND NOT o.complete THEN 'neither'
                 WHEN t.open IS NULL THEN 'missing_there'
                 WHEN {same} THEN 'equal' ELSE 'different' END AS verdict
         FROM ({grids}) g
-        LEFT JOIN our_rows o USING (symbol, "interval", open_time)
+        LEFT JOIN (
+            SELECT *, count(*) OVER (PARTITION BY symbol, "interval", open_time) AS copies FROM our_rows
+        ) o USING (symbol, "interval", open_time)
         LEFT JOIN their_rows t USING (symbol, "interval", open_time)
     """
 
@@ -168,6 +171,9 @@ def _differences(connection: duckdb.DuckDBPyConnection) -> list[Difference]:
             ORDER BY symbol, seconds, open_time LIMIT {SHOWN}"""
     )
     for row in rows.to_arrow_table().to_pylist():
+        if row["copies"] > 1:
+            times = str(row["copies"])
+            found.append(Difference(row["symbol"], row["interval"], row["open_time"], "copies", times, "1"))
         for name in (*ALWAYS, *WHERE_BOTH_GIVE):
             ours, theirs = row[f"our_{name}"], row[f"their_{name}"]
             if ours != theirs and (name in ALWAYS or None not in (ours, theirs)):

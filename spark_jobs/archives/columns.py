@@ -6,11 +6,10 @@ from pathlib import Path
 import msgspec
 import pyarrow as pa
 
-from contracts.decimals import MONEY_PRECISION, MONEY_SCALE, PRICE_PRECISION, PRICE_SCALE
+from contracts.decimals import PRICE_PRECISION, PRICE_SCALE
 from spark_jobs.archives.errors import ArchiveError
 
 PRICE = pa.decimal128(PRICE_PRECISION, PRICE_SCALE)
-MONEY = pa.decimal128(MONEY_PRECISION, MONEY_SCALE)
 
 
 class Shape(msgspec.Struct, frozen=True):
@@ -30,10 +29,10 @@ KLINE = Shape(
         "close": PRICE,
         "volume": PRICE,
         "close_time": pa.int64(),
-        "quote_volume": MONEY,
+        "quote_volume": PRICE,
         "trades": pa.int64(),
         "taker_volume": PRICE,
-        "taker_quote_volume": MONEY,
+        "taker_quote_volume": PRICE,
         "ignore": None,
     },
     needed=6,

@@ -50,10 +50,10 @@ AS_NAMED = Overrides()
 
 
 def contents_of(path: Path, said: Overrides = AS_NAMED) -> Contents:
-    """Read a file's name; what is said in its place goes first.
+    """Read a file's name, or what is said of it where its name says nothing.
 
     Raises:
-        SettingsError: the name does not say it and nothing is said; the message names the option.
+        SettingsError: neither says it, or what is said contradicts the name; the message names the option.
 
     >>> contents_of(Path("BTCUSDT-1m-2023-03.zip"))
     Contents(symbol='BTCUSDT', base='BTC', quote='USDT', interval='1m')
@@ -68,8 +68,12 @@ def contents_of(path: Path, said: Overrides = AS_NAMED) -> Contents:
             f"{path.name}: expected a name such as BTCUSDT-1m-2023-03.zip or XRPETH-aggTrades-2019-10-11.csv;"
             f" else give --symbol and --interval ({AGG_TRADES} for aggregate trades)"
         )
-    symbol = said.symbol or (found["symbol"] if found else "")
-    what = said.interval or (found["what"] if found else "")
+    symbol, what = said.symbol or "", said.interval or ""
+    if found is not None:
+        for option, value, name in (("symbol", symbol, found["symbol"]), ("interval", what, found["what"])):
+            if value not in ("", name):
+                raise SettingsError(f"{path.name}: expected --{option} {name} as its name says, found {value}")
+        symbol, what = found["symbol"], found["what"]
     if what != AGG_TRADES and what not in KLINE_INTERVALS:
         raise SettingsError(
             f"{path.name}: expected {AGG_TRADES} or an interval of {', '.join(KLINE_INTERVALS)}, found {what}"
@@ -79,12 +83,16 @@ def contents_of(path: Path, said: Overrides = AS_NAMED) -> Contents:
 
 
 def _parts(symbol: str, said: Overrides, name: str) -> tuple[str, str]:
-    if said.base and said.quote:
-        return said.base, said.quote
-    if said.base and symbol.startswith(said.base) and symbol != said.base:
-        return said.base, symbol.removeprefix(said.base)
-    known = (said.quote,) if said.quote else sorted(QUOTES, key=len, reverse=True)
-    for quote in known:
-        if symbol.endswith(quote) and symbol != quote:
-            return symbol.removesuffix(quote), quote
-    raise SettingsError(f"{name}: expected a symbol that ends in a known quote asset, found {symbol}: give --quote")
+    """Cut a symbol in two. What is said must be what it is made of."""
+    if said.base or said.quote:
+        base = said.base or symbol.removesuffix(said.quote or "")
+        quote = said.quote or symbol.removeprefix(said.base or "")
+        if not base or not quote or base + quote != symbol:
+            raise SettingsError(f"{name}: expected --base and --quote to make {symbol}, found {base} and {quote}")
+        return base, quote
+    fitting = [quote for quote in QUOTES if symbol.endswith(quote) and symbol != quote]
+    if len(fitting) > 1:
+        raise SettingsError(f"{name}: {symbol} ends in {' and in '.join(fitting)}: say which with --quote")
+    if not fitting:
+        raise SettingsError(f"{name}: expected a symbol that ends in a known quote asset, found {symbol}: give --quote")
+    return symbol.removesuffix(fitting[0]), fitting[0]

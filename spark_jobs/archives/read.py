@@ -24,13 +24,13 @@ def read_parts(path: Path, shape: Shape, block_bytes: int = 8 << 20) -> Iterator
         ArchiveError: the file is damaged, or a row is not of this shape; the message names the row.
     """
     with open_csv_text(path) as text:
-        first = _first_row(text)
+        before, first = _first_row(text)
     if first is None:
         return
     columns = columns_of(path, first, shape)
     start = 0
     try:
-        with open_csv_text(path) as text, _reader(text, columns, block_bytes) as reader:
+        with open_csv_text(path) as text, _reader(text, columns, before, block_bytes) as reader:
             for batch in reader:
                 if batch.num_rows:
                     yield start, pa.Table.from_batches([batch])
@@ -39,21 +39,23 @@ def read_parts(path: Path, shape: Shape, block_bytes: int = 8 << 20) -> Iterator
         raise _first_bad_row(path, columns) or ArchiveError(f"{path.name}: {error}") from error
 
 
-def _first_row(text: IO[bytes]) -> list[str] | None:
-    """Read the first row that is not empty, of which a line as long as a block is none."""
+def _first_row(text: IO[bytes]) -> tuple[int, list[str] | None]:
+    """Read the first row that is not empty, of which a line as long as a block is none; and count the lines before."""
+    before = 0
     while line := text.readline(1 << 16):
         if words := line.decode(errors="replace").strip("\ufeff\r\n"):
-            return words.split(",")
-    return None
+            return before, words.split(",")
+        before += 1
+    return before, None
 
 
-def _reader(text: IO[bytes], columns: Columns, block_bytes: int) -> pc_csv.CSVStreamingReader:
+def _reader(text: IO[bytes], columns: Columns, before: int, block_bytes: int) -> pc_csv.CSVStreamingReader:
     try:
         return pc_csv.open_csv(
             text,
             pc_csv.ReadOptions(
                 column_names=columns.names,
-                skip_rows=1 if columns.has_header else 0,
+                skip_rows=before + columns.has_header,
                 block_size=block_bytes,
                 use_threads=True,
             ),

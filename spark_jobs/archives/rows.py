@@ -70,11 +70,18 @@ def bronze_rows(part: pa.Table, first_row: int, origin: Origin) -> pa.Table:
         elif field.name in said:
             columns.append(said[field.name].cast(field.type))
         elif field.name in part.column_names:
-            columns.append(part[field.name].cast(field.type))
+            columns.append(_at_scale(part[field.name], field.type))
         else:
             value = pa.scalar(fixed.get(field.name), field.type)
             columns.append(pa.chunked_array([pa.repeat(value, part.num_rows)]))
     return pa.Table.from_arrays(columns, schema=schema)
+
+
+def _at_scale(values: pa.ChunkedArray, kind: pa.DataType) -> pa.ChunkedArray:
+    """Cast a column; a decimal that says more places than its table keeps is rounded half up."""
+    if pa.types.is_decimal(kind) and values.type.scale > kind.scale:
+        values = pc.round(values, kind.scale, round_mode="half_towards_infinity")
+    return values.cast(kind)
 
 
 def arrow_schema(table: Table) -> pa.Schema:

@@ -5,9 +5,20 @@ batch N ended.
 """
 
 import json
+from typing import NamedTuple
 
 from contracts.tables import Table
 from spark_jobs.edges.store import ObjectStore
+
+
+class Reached(NamedTuple):
+    """How far a query has read a Delta table: the version that it goes on with, which it may have read in part.
+
+    `in_snapshot` says that this is the version with which it began, of which it still reads all rows.
+    """
+
+    next_version: int
+    in_snapshot: bool
 
 
 class Checkpoint:
@@ -33,11 +44,15 @@ class Checkpoint:
             return None
         return {int(number): int(offset) for number, offset in json.loads(offsets[2])[topic].items()}
 
-    def read_versions(self) -> dict[str, int]:
-        """Return, by id of each Delta table that the query reads, the version up to which the newest batch came."""
+    def reached(self) -> dict[str, Reached]:
+        """Return, by id of each Delta table that the query reads, how far the newest finished batch came."""
         offsets = self._newest_finished() or []
         read = (json.loads(line) for line in offsets[2:] if line.startswith("{"))
-        return {offset["reservoirId"]: int(offset["reservoirVersion"]) for offset in read if "reservoirId" in offset}
+        return {
+            offset["reservoirId"]: Reached(int(offset["reservoirVersion"]), offset["isStartingVersion"])
+            for offset in read
+            if "reservoirId" in offset
+        }
 
     def _newest_finished(self) -> list[str] | None:
         """Return the lines of the newest finished batch's offsets: a version, its metadata, then one line a source."""

@@ -16,8 +16,9 @@ _IMPORTED = 1 << 62
 
 
 def one_minute(klines: DataFrame) -> DataFrame:
-    """Keep the closed 1-minute klines: no other makes a candle."""
-    return klines.where(F.col("closed") & (F.col("interval") == MINUTE))
+    """Keep the closed 1-minute klines: no other makes a candle. Klines of files are all closed, and do not say so."""
+    closed = F.col("closed") if "closed" in klines.columns else F.lit(True)
+    return klines.where(closed & (F.col("interval") == MINUTE))
 
 
 def kline_candles(klines: DataFrame) -> DataFrame:

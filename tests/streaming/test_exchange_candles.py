@@ -11,7 +11,7 @@ from pyspark.sql import DataFrame, SparkSession
 from contracts.settings import JobSettings
 from contracts.tables import BRONZE_BINANCE_AGG_TRADES, BRONZE_CRYPTO_KLINE_DATA, IMPORTED_AGG_TRADES, IMPORTED_KLINES
 from spark_jobs import build_klines
-from spark_jobs.build_candles import place_of, plan
+from spark_jobs.build_candles import BINANCE_SOURCES, place_of, plan
 from spark_jobs.transforms.exchange_candles import kline_candles, one_of_each_trade, trade_candles
 from spark_jobs.transforms.spans import Span
 from tests.streaming.rows import Row, agg_trade, at, exactly, frame, imported, kline, rows_of
@@ -53,6 +53,17 @@ def test_closed_minutes_make_the_candle_and_the_open_one_does_not(spark: SparkSe
         assert [row[name] for name in ("volume", "quote_volume", "vwap", "trades")] == [4, 40, 10, 6]
         assert (row["samples"], row["expected"], row["complete"]) == (2, expected, False)
     assert len(candles) == 3
+
+
+def test_only_closed_minutes_touch_candles(spark: SparkSession) -> None:
+    klines = BINANCE_SOURCES[0]
+    landed = [kline(0, "1 1 1 1", 1), kline(1, "1 1 1 1", 1, closed=False), kline(2, "1 1 1 1", 1, interval="5m")]
+    files = [
+        imported(kline(number, "1 1 1 1", 1, interval=name), "f", number) for number, name in ((3, "1m"), (4, "1h"))
+    ]
+    for table, rows, minutes in ((BRONZE_CRYPTO_KLINE_DATA, landed, [0]), (IMPORTED_KLINES, files, [3])):
+        counted = klines.counting(rows_of(spark, table, rows)).collect()
+        assert [row["open_time"].astimezone(dt.UTC) for row in counted] == [at(60 * minute) for minute in minutes]
 
 
 def test_a_candle_of_all_its_minutes_is_complete_and_a_hole_has_none(spark: SparkSession) -> None:

@@ -21,8 +21,9 @@ from ingest.weight import WeightBudget
 from ingest.wire_json import show
 
 COLUMNS = 12
-SETTLED = dt.timedelta(seconds=1)
-"""How long after its close time a kline counts as closed: the venue's clock comes in whole seconds."""
+SETTLED = dt.timedelta(minutes=1)
+"""How long after its close time the last kline of an answer counts as closed: what the answer holds may be older than
+its `Date`. One with a later kline behind it in the same answer is closed."""
 
 
 async def kline_pages(
@@ -55,7 +56,8 @@ def closed_rows(page: Page) -> list[list[str]]:
         TransientSourceError: kind `shape`; a row is no array of 12 values with two times.
     """
     rows = [_texts(row) for row in page.rows]
-    return [row for row in rows if moment_of(row[6]) + SETTLED <= page.venue_time]
+    newest = max((moment_of(row[0]) for row in rows), default=None)
+    return [row for row in rows if moment_of(row[0]) != newest or moment_of(row[6]) + SETTLED <= page.venue_time]
 
 
 def _texts(row: object) -> list[str]:

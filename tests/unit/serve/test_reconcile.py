@@ -71,6 +71,14 @@ def test_a_last_digit_is_a_difference(values: str) -> None:
     assert Decimal(found.ours) != Decimal(found.theirs)
 
 
+def test_a_candle_that_is_there_twice_differs_and_one_that_is_there_alone_is_missing_at_the_exchange() -> None:
+    doubled = compare(pa.concat_tables([candles(0, 10), candles(10)]), klines(0, 5, 10, 15), ["10m"])
+    assert score(doubled) == (1, 2, 0, 0, 0) and not doubled.is_equal
+    assert {(found.column, found.ours, found.theirs) for found in doubled.differences} == {("copies", "2", "1")}
+    invented = compare(candles(0, 10, 20), klines(0, 5, 20, 25), ["10m"])
+    assert score(invented) == (2, 0, 0, 1, 0) and not invented.is_equal
+
+
 def test_quote_volume_and_trades_count_where_both_give_them() -> None:
     theirs = klines(0, 5, quote_volume=Decimal("1.5"), trades=2)
     assert score(compare(candles(0), theirs, ["10m"])) == (1, 0, 0, 0, 0)

@@ -253,6 +253,61 @@ def test_a_run_that_was_cut_goes_on_and_doubles_nothing(tmp_path: Path) -> None:
     assert imports.DeltaTable(f"{lake.lake}/{IMPORTED_KLINES.path}").version() == version
 
 
+def test_a_run_that_is_interrupted_as_a_commit_lands_doubles_nothing(tmp_path: Path) -> None:
+    lake = lake_in(tmp_path)
+    files = [written(tmp_path, f"{coin}USDT-1m.csv", *many(count)) for coin, count in (("BTC", 30), ("ETH", 31))]
+
+    class Interrupted(Watched):
+        def ended(self, imported: Imported) -> None:
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        backfill(lake, files, AS_NAMED, Interrupted(), NOW)
+    assert len(rows_of(lake)) == 61
+    assert take(lake, *files) == [0, 0]
+    assert len(rows_of(lake)) == 61
+
+
+@pytest.mark.parametrize(
+    ("said", "message"),
+    [
+        (Overrides(symbol="ETHUSDT"), "expected --symbol BTCUSDT as its name says, found ETHUSDT"),
+        (Overrides(interval="5m"), "expected --interval 1m as its name says, found 5m"),
+        (Overrides(base="ETH", quote="USDT"), "expected --base and --quote to make BTCUSDT, found ETH and USDT"),
+        (Overrides(quote="EUR"), "expected --base and --quote to make BTCUSDT, found BTCUSDT and EUR"),
+    ],
+)
+def test_what_is_said_against_a_file_s_own_name_is_refused(tmp_path: Path, said: Overrides, message: str) -> None:
+    lake, path = lake_in(tmp_path), written(tmp_path, "BTCUSDT-1m-2023-03.csv", KLINE)
+    with pytest.raises(SettingsError, match=message):
+        backfill(lake, [path], said, Watched(), NOW)
+
+
+def test_a_symbol_that_can_be_cut_in_two_ways_asks_which(tmp_path: Path) -> None:
+    ada = Path("ADAEUR-1m-2024-01.zip")
+    with pytest.raises(SettingsError, match="ADAEUR ends in AEUR and in EUR: say which with --quote"):
+        contents_of(ada)
+    assert contents_of(ada, Overrides(quote="EUR")) == Contents("ADAEUR", "ADA", "EUR", "1m")
+    assert contents_of(Path("AEURUSDT-1m.zip")) == Contents("AEURUSDT", "AEUR", "USDT", "1m")
+
+
+def test_a_quote_volume_that_was_a_float_is_rounded_half_up_to_what_the_venue_counts_in(tmp_path: Path) -> None:
+    lake = lake_in(tmp_path)
+    volumes = ("1036258.3199999999", "0.000000005", "7")
+    lines = [line.replace("7300000.12345678", v) for line, v in zip([WHOLE] * 3, volumes, strict=True)]
+    take(lake, *(written(tmp_path, f"{coin}USDT-1m.csv", line) for coin, line in zip("ABC", lines, strict=True)))
+    assert [row["quote_volume"] for row in rows_of(lake)] == [
+        Decimal("1036258.32000000"),
+        Decimal("0.00000001"),
+        Decimal("7.00000000"),
+    ]
+
+
+def test_empty_lines_before_a_header_are_passed_over(tmp_path: Path) -> None:
+    lake = lake_in(tmp_path)
+    assert take(lake, written(tmp_path, "BTCUSDT-1m.csv", "", "", HEADER, KLINE)) == [1]
+
+
 def test_a_file_twice_in_one_run_is_taken_once(tmp_path: Path) -> None:
     lake, path = lake_in(tmp_path), written(tmp_path, "BTCUSDT-1m.csv", KLINE)
     (tmp_path / "copy").mkdir()

@@ -45,6 +45,15 @@ async def test_a_start_between_two_minutes_and_an_open_kline_at_the_end_are_left
     assert await opens(venue, 0.5, 600) == [[1, 2, 3]]
 
 
+async def test_the_last_kline_of_an_answer_is_left_out_where_the_answer_may_be_older_than_its_date() -> None:
+    venue = FakeBinance(FakeTime())
+    venue.has_minutes(*range(5))
+    venue.time.seconds = 5 * 60 + 30
+    assert await opens(venue, 0, 300) == [[0, 1, 2, 3]]
+    venue.time.seconds = 6 * 60
+    assert await opens(venue, 0, 300) == [[0, 1, 2, 3, 4]]
+
+
 async def test_minutes_that_the_venue_has_not_are_not_invented() -> None:
     venue = FakeBinance(FakeTime())
     venue.has_minutes(0, 1, 2, 50, 51)
