@@ -1,10 +1,13 @@
-"""Writes a recording from live venues: what they answer, every N seconds, in the format the simulator plays."""
+"""Writes a recording from live venues: what they answer, every N seconds, and what Binance pushes meanwhile.
+
+The format is the one that the simulator plays. A lost connection is made again; what was not heard is not there.
+"""
 
 import asyncio
 import datetime as dt
 import json
 import signal
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from email.utils import parsedate_to_datetime
 from pathlib import Path
 
@@ -14,8 +17,11 @@ from pydantic import SecretStr
 
 from contracts.errors import SettingsError
 from simulator.clock import WallClock, wall_clock
-from simulator.recording import SUFFIXES, Exchange, RecordedRequest, RecordedResponse, raw_body
+from simulator.recording import SUFFIXES, Exchange, Pushed, RecordedRequest, RecordedResponse, raw_body
 
+_EPOCH = dt.datetime.fromtimestamp(0, dt.UTC)
+_PAUSE_SECONDS = 1.0
+"""Before a lost connection is made again; the venue allows 300 attempts in 5 minutes."""
 _UNWANTED_HEADERS = frozenset({"set-cookie", "content-encoding", "content-length", "transfer-encoding", "connection"})
 
 
@@ -28,6 +34,8 @@ class RecordConfig(msgspec.Struct, frozen=True, kw_only=True):
     coinmarketcap_api: str = "v3"
     coinmarketcap_coins: int = 100
     binance_symbols: tuple[str, ...] = ("BTCUSDT", "ETHUSDT")
+    binance_stream_url: str = ""
+    """Where its 1-minute klines and aggregate trades are pushed; without it only its answers are recorded."""
     every_seconds: float = 60
     duration_seconds: float = 3 * 3600
     timeout_seconds: float = 10
@@ -53,12 +61,33 @@ class RecordConfig(msgspec.Struct, frozen=True, kw_only=True):
             raise SettingsError(f"record: expected venues of {', '.join(requests)}, found {venue!r}")
         return requests[venue]
 
+    @property
+    def pushed(self) -> str:
+        """Return the URL at which everything is pushed that is recorded."""
+        kinds = ("kline_1m", "aggTrade")
+        names = (f"{symbol.lower()}@{kind}" for symbol in self.binance_symbols for kind in kinds)
+        return f"{self.binance_stream_url.rstrip('/')}/stream?streams={'/'.join(names)}"
+
 
 class RecordSummary(msgspec.Struct, frozen=True):
-    """What was written: lines a venue, and polls that got no answer at all."""
+    """What was written: answers a venue, polls that got no answer at all, and frames that were pushed."""
 
     lines: Mapping[str, int]
     unanswered: Mapping[str, int]
+    frames: int = 0
+
+
+class _Push(msgspec.Struct, frozen=True):
+    """A message of the combined streams."""
+
+    stream: str
+    data: msgspec.Raw
+
+
+class _Moment(msgspec.Struct, frozen=True):
+    """The venue's time of a frame, in milliseconds since 1970."""
+
+    event_ms: int = msgspec.field(name="E")
 
 
 def record(config: RecordConfig) -> RecordSummary:
@@ -85,17 +114,36 @@ async def record_venues(config: RecordConfig, stop: asyncio.Event, wall: WallClo
     begin = loop.time()
     polls = max(1, int(config.duration_seconds // config.every_seconds))
     async with aiohttp.ClientSession(timeout=timeout) as session:
-        for number in range(polls):
-            try:
-                await asyncio.wait_for(stop.wait(), begin + number * config.every_seconds - loop.time())
-            except TimeoutError:
+        listening = [
+            asyncio.create_task(recorder.listen(session, config.pushed))
+            for recorder in recorders
+            if recorder.venue == "binance" and config.binance_stream_url
+        ]
+        try:
+            for number in range(polls):
+                if await _is_stopped(stop, begin + number * config.every_seconds - loop.time()):
+                    break
                 await asyncio.gather(*(recorder.poll(session) for recorder in recorders))
-            else:
-                break
+            if listening:
+                await _is_stopped(stop, begin + config.duration_seconds - loop.time())
+        finally:
+            for task in listening:
+                task.cancel()
+            await asyncio.gather(*listening, return_exceptions=True)
     return RecordSummary(
         {recorder.venue: recorder.lines for recorder in recorders},
         {recorder.venue: recorder.unanswered for recorder in recorders},
+        sum(recorder.frames for recorder in recorders),
     )
+
+
+async def _is_stopped(stop: asyncio.Event, seconds: float) -> bool:
+    """Wait so long, and say whether a stop was asked for before."""
+    try:
+        await asyncio.wait_for(stop.wait(), seconds)
+    except TimeoutError:
+        return False
+    return True
 
 
 class _Recorder:
@@ -105,6 +153,7 @@ class _Recorder:
         self.venue = venue
         self.lines = 0
         self.unanswered = 0
+        self.frames = 0
         self._request = config.polled(venue)
         self._url = config.base_urls[venue].rstrip("/") + self._request.path
         self._key = config.coinmarketcap_key.get_secret_value() if venue == "coinmarketcap" else ""
@@ -129,23 +178,46 @@ class _Recorder:
             self.unanswered += 1
             return
         kept = {name: value for name, value in response.headers.items() if name.lower() not in _UNWANTED_HEADERS}
+        answer = RecordedResponse(response.status, kept, raw_body(body))
         at = self._answered_at(response.headers.get("Date"))
-        exchange = Exchange(at, self._request, RecordedResponse(response.status, kept, raw_body(body)))
-        line = msgspec.json.encode(exchange)
-        if self._key:
-            line = line.replace(self._key.encode(), b"***")
-        await asyncio.to_thread(self._append, line + b"\n")
+        self._append(at, lambda at: Exchange(at, self._request, answer))
         self.lines += 1
 
-    def _answered_at(self, date: str | None) -> dt.datetime:
-        """Return the venue's own time of the answer, else ours; never before the line above it."""
-        try:
-            at = parsedate_to_datetime(date).astimezone(dt.UTC) if date else self._wall()
-        except ValueError:
-            at = self._wall()
-        self._newest = at if self._newest is None else max(at, self._newest)
-        return self._newest
+    async def listen(self, session: aiohttp.ClientSession, url: str) -> None:
+        """Append every pushed frame until cancelled."""
+        while True:
+            try:
+                async with session.ws_connect(url) as socket:
+                    async for message in socket:
+                        if message.type is aiohttp.WSMsgType.TEXT:
+                            self._heard(message.data)
+            except (aiohttp.ClientError, TimeoutError, OSError):
+                pass
+            await asyncio.sleep(_PAUSE_SECONDS)
 
-    def _append(self, line: bytes) -> None:
+    def _heard(self, text: str) -> None:
+        try:
+            push = msgspec.json.decode(text, type=_Push)
+            event_ms = msgspec.json.decode(push.data, type=_Moment).event_ms
+        except msgspec.MsgspecError:
+            return  # an acknowledgement, or the notice of a shutdown
+        # Out of the text that it is a part of.
+        frame, at = msgspec.Raw(bytes(push.data)), _EPOCH + dt.timedelta(milliseconds=event_ms)
+        self._append(at, lambda at: Pushed(at, push.stream, frame))
+        self.frames += 1
+
+    def _answered_at(self, date: str | None) -> dt.datetime:
+        """Return the venue's own time of the answer, else ours."""
+        try:
+            return parsedate_to_datetime(date).astimezone(dt.UTC) if date else self._wall()
+        except ValueError:
+            return self._wall()
+
+    def _append(self, at: dt.datetime, line_at: Callable[[dt.datetime], Exchange | Pushed]) -> None:
+        """Append a line, with a time that is never before that of the line above it."""
+        self._newest = at if self._newest is None else max(at, self._newest)
+        line = msgspec.json.encode(line_at(self._newest))
+        if self._key:
+            line = line.replace(self._key.encode(), b"***")
         with self._path.open("ab") as file:
-            file.write(line)
+            file.write(line + b"\n")

@@ -23,7 +23,10 @@ def record(
     ] = None,
     duration: Annotated[str, typer.Option(help="how long, such as 90s, 10m, 3h or 2d")] = "3h",
 ) -> None:
-    """Record the venues that the settings name until the duration is over or Ctrl-C; keys are never written."""
+    """Record the venues that the settings name until the duration is over or Ctrl-C; keys are never written.
+
+    Of Binance also the 1-minute klines and aggregate trades that it pushes.
+    """
     from simulator.record import RecordConfig
     from simulator.record import record as write_recording
 
@@ -40,6 +43,7 @@ def record(
             coinmarketcap_api=settings.coinmarketcap_api,
             coinmarketcap_coins=settings.coinmarketcap_coins,
             binance_symbols=settings.binance_symbols,
+            binance_stream_url=settings.binance_stream_url,
             every_seconds=settings.poll_seconds,
             duration_seconds=parse_duration(duration).total_seconds(),
             timeout_seconds=settings.request_timeout_seconds,
@@ -47,3 +51,5 @@ def record(
     )
     for name, lines in summary.lines.items():
         say(f"{name}: {lines} answers recorded, {summary.unanswered.get(name, 0)} polls unanswered")
+    if "binance" in summary.lines:
+        say(f"binance: {summary.frames} pushed frames recorded")

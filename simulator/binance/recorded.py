@@ -2,6 +2,7 @@
 
 import datetime as dt
 from collections.abc import Sequence
+from contextlib import suppress
 from decimal import Decimal
 from typing import Any
 
@@ -37,7 +38,8 @@ def recorded_tape(lines: Sequence[Recorded]) -> RecordedTape:
         except (KeyError, TypeError, ArithmeticError) as error:
             raise SettingsError(f"recording: expected a frame of {line.stream}, found one without {error}") from error
     for name in {name for line in lines if isinstance(line, Played) for name in _priced(line)}:
-        symbols.setdefault(name, assets_of(name))
+        with suppress(SettingsError):  # of an asset that we cannot name: the symbol is not listed
+            symbols.setdefault(name, assets_of(name))
     return RecordedTape(
         symbols,
         {key: [found[open_ms] for open_ms in sorted(found)] for key, found in bars.items()},
@@ -61,11 +63,15 @@ def assets_of(symbol: str) -> tuple[str, str]:
 
 
 def _priced(line: Played) -> list[str]:
-    """List the symbols that a recorded answer gives prices of."""
-    if line.request.path != "/api/v3/ticker/price" or line.answer.status != 200:
+    """List the symbols that a recorded answer gives prices of: none where it is an error, or no JSON."""
+    if line.request.path != "/api/v3/ticker/price":
         return []
-    found = msgspec.json.decode(line.answer.body)
-    return [row["symbol"] for row in (found if isinstance(found, list) else [found])]
+    try:
+        found = msgspec.json.decode(line.answer.body)
+    except msgspec.DecodeError:
+        return []
+    rows = found if isinstance(found, list) else [found]
+    return [str(row["symbol"]) for row in rows if isinstance(row, dict) and "symbol" in row]
 
 
 def units(number: str) -> int:

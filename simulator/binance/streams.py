@@ -8,7 +8,7 @@ import math
 import random
 import re
 from collections import defaultdict
-from collections.abc import AsyncIterator, Coroutine, Iterable
+from collections.abc import AsyncIterator, Callable, Coroutine, Iterable
 from contextlib import asynccontextmanager, suppress
 from enum import Enum, auto
 from typing import Any
@@ -189,7 +189,7 @@ class Connection:
 
     async def run(self) -> None:
         """Serve the connection to its end."""
-        async with _side_by_side(self._push(), self._ping(), self._end_of_life()):
+        async with _side_by_side(self._push(), self._ping(), self._end_of_life(), failing=self.break_off):
             await self._listen()
         with suppress(ConnectionError, RuntimeError):
             await self._socket.close(code=WSCloseCode.OK)
@@ -373,11 +373,21 @@ class Connection:
 
 
 @asynccontextmanager
-async def _side_by_side(*works: Coroutine[Any, Any, None]) -> AsyncIterator[None]:
+async def _side_by_side(*works: Coroutine[Any, Any, None], failing: Callable[[], None]) -> AsyncIterator[None]:
+    """Work beside the block until it ends; where a work fails, `failing` is called, and its error raised at the end."""
+
+    def ended(task: "asyncio.Future[None]") -> None:
+        if not task.cancelled() and task.exception() is not None:
+            failing()
+
     tasks = [asyncio.ensure_future(work) for work in works]
+    for task in tasks:
+        task.add_done_callback(ended)
     try:
         yield
     finally:
         for task in tasks:
             task.cancel()
-        await asyncio.gather(*tasks, return_exceptions=True)
+        for error in await asyncio.gather(*tasks, return_exceptions=True):
+            if isinstance(error, Exception) and not isinstance(error, ConnectionError):
+                raise error

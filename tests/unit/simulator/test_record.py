@@ -3,6 +3,7 @@ import json
 from pathlib import Path
 
 import aiohttp
+import msgspec
 import pytest
 from aiohttp import web
 from aiohttp.test_utils import TestServer
@@ -12,6 +13,7 @@ from contracts.errors import SettingsError
 from simulator.config import SimulatorConfig
 from simulator.faults import Fault, FaultKind
 from simulator.record import RecordConfig, RecordSummary, record_venues
+from simulator.recording import Pushed, read_file
 from simulator.server import Listening, running
 from tests.unit.simulator.conftest import Start
 
@@ -47,6 +49,29 @@ async def test_recording_of_a_venue_plays_the_same_bytes(start: Start, tmp_path:
         for venue, path in (("coinmarketcap", LISTINGS), ("wallex", MARKETS), ("binance", PRICES)):
             bodies = [await (await session.get(one.url(venue) + path)).read() for one in (server, played)]
             assert bodies[0] == bodies[1]
+
+
+async def test_what_binance_pushes_is_recorded_and_answered_again(tmp_path: Path) -> None:
+    async with running(SimulatorConfig(seed=5, speed=120)) as server:  # with a clock that goes on by itself
+        url = server.url("binance").replace("http", "ws", 1)
+        config = msgspec.structs.replace(config_for(server, tmp_path, polls=40), binance_stream_url=url)
+        summary = await record_all(config)
+    lines = read_file(tmp_path / "binance.jsonl")
+    pushed = [line for line in lines if isinstance(line, Pushed)]
+    assert (len(pushed), len(lines) - len(pushed)) == (summary.frames, summary.lines["binance"])
+    frames = [msgspec.json.decode(line.frame) for line in pushed]
+    assert {line.stream for line in pushed} == {
+        f"{symbol}@{kind}" for symbol in ("btcusdt", "ethusdt") for kind in ("kline_1m", "aggTrade")
+    }
+    closed = {(f["s"], f["k"]["t"]): f["k"] for f in frames if f["e"] == "kline" and f["k"]["x"]}
+    assert len(closed) >= 4
+    config_played = SimulatorConfig(recording=tmp_path, begin=lines[-1].at)
+    async with running(config_played) as played, aiohttp.ClientSession() as session:
+        for (symbol, opened), kline in closed.items():
+            asked = {"symbol": symbol, "interval": "1m", "startTime": str(opened), "limit": "1"}
+            answer = await session.get(f"{played.url('binance')}/api/v3/klines", params=asked)
+            [[open_time, *prices]] = await answer.json()
+            assert [open_time, *prices[:5]] == [opened, *(kline[name] for name in "ohlcv")]
 
 
 async def test_key_is_sent_but_stands_in_no_file_and_no_repr(start: Start, tmp_path: Path) -> None:
