@@ -54,7 +54,7 @@ format: setup ## put the code into the one format
 	$(BIN)/ruff format .
 
 test: setup ## run every test
-	$(PYTEST) --numprocesses $(TEST_GROUPS) --dist loadfile
+	$(PYTEST) --numprocesses $(TEST_GROUPS) --dist loadfile --no-loadscope-reorder
 
 test-unit: setup ## run the unit tests and the examples in docstrings
 	$(PYTEST) tests/unit contracts ingest spark_jobs simulator serve infra benchmarks

@@ -58,6 +58,11 @@ def arrived(parsed: DataFrame) -> Arrived:
     return Arrived(refused, moment_of(oldest), moment_of(newest))
 
 
+def is_nothing(batch: DataFrame, number: int) -> bool:
+    """Say whether a batch holds no message: only a query's first one may, and is not worth the time its plan takes."""
+    return number == 0 and batch.isEmpty()
+
+
 def moment_of(micros: int | None) -> dt.datetime | None:
     """Return the UTC time of microseconds since 1970."""
     return None if micros is None else EPOCH + dt.timedelta(microseconds=micros)
@@ -98,6 +103,8 @@ def _land(context: Context, landing: Landing, topic: TopicFacts) -> StreamingQue
     stream, table, lake = landing.stream, landing.table, context.lake
 
     def land(batch: DataFrame, number: int) -> Outcome:
+        if is_nothing(batch, number):
+            return Outcome(rows_out=0)
         parsed = plan(batch, stream, context.rules.max_ahead_seconds).persist()
         found = arrived(parsed)
         # Refused rows first: a fresh checkpoint starts after bronze's highest offset, so that one must be written last.
@@ -125,6 +132,8 @@ def _land_rejected(context: Context, topic: TopicFacts) -> StreamingQuery:
     """Land what ingest refused, in the table where landing puts what it refuses itself."""
 
     def land(batch: DataFrame, number: int) -> Outcome:
+        if is_nothing(batch, number):
+            return Outcome(rows_out=0)
         parsed = plan(batch, INGEST_REJECTED, context.rules.max_ahead_seconds)
         good = rejected_at_ingest(good_rows(parsed, struct_type(INGEST_REJECTED.record).names))
         rows = good.unionByName(refused_rows(parsed))
