@@ -5,7 +5,7 @@ Pure: nothing here knows a clock, a socket or Kafka.
 
 import bisect
 import datetime as dt
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
 
 
@@ -119,6 +119,20 @@ class Continuity:
         """Let every hole be asked for anew: what was under way is lost."""
         self._holes = [replace(hole, asked=False) for hole in self._holes]
 
+    def left_of(self, hole: Hole) -> list[Hole]:
+        """Return what of a hole has not come."""
+        overlapping = (part for part in self._holes if part.first <= hole.last and part.last >= hole.first)
+        return [
+            replace(
+                part,
+                first=max(part.first, hole.first),
+                last=min(part.last, hole.last),
+                from_time=max(part.from_time, hole.from_time),
+                to_time=min(part.to_time, hole.to_time),
+            )
+            for part in overlapping
+        ]
+
     def reopen(self, hole: Hole) -> None:
         """Take a hole up that is on record: its numbers are missing again, those of other holes aside.
 
@@ -153,3 +167,23 @@ class Continuity:
             parts.append(replace(hole, first=number + 1, from_time=min(max(ends, hole.from_time), hole.to_time)))
         self._holes[place : place + 1] = parts
         return True
+
+
+def parts_of(hole: Hole, left: Iterable[Hole]) -> Iterator[tuple[Hole, bool]]:
+    """Cut a hole into what was filled (True) and what is left of it, in order."""
+    first, since = hole.first, hole.from_time
+    for part in left:
+        if part.first > first:
+            yield replace(hole, first=first, last=part.first - 1, from_time=since, to_time=part.from_time), True
+        yield replace(hole, first=part.first, last=part.last, from_time=part.from_time, to_time=part.to_time), False
+        first, since = part.last + 1, part.to_time
+    if first <= hole.last:
+        yield replace(hole, first=first, from_time=since), True
+
+
+def after(hole: Hole, ended: Hole) -> Iterator[Hole]:
+    """Yield what remains of a hole after a part of it, its beginning or all that is left, has ended."""
+    if hole.last < ended.first or hole.first > ended.last:
+        yield hole
+    elif hole.last > ended.last:
+        yield replace(hole, first=ended.last + 1, from_time=ended.to_time)

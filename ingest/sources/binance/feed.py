@@ -4,7 +4,7 @@ import asyncio
 import contextlib
 import datetime as dt
 from collections.abc import AsyncGenerator, Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import structlog
 
@@ -17,7 +17,7 @@ from ingest.reject import reject
 from ingest.source import PushedSource, Surroundings
 from ingest.sources.binance import VENUE
 from ingest.sources.binance.connection import MOST_STREAMS, Connection, Frame, Patience
-from ingest.sources.binance.continuity import Hole
+from ingest.sources.binance.continuity import Hole, after, parts_of
 from ingest.sources.binance.gap_book import FRAMES_LOST, HALT, GapBook
 from ingest.sources.binance.listings import Listings
 from ingest.sources.binance.parse import Receipt
@@ -127,7 +127,7 @@ class Feed:
         """Yield how the holes stand whose refill was broken off: what came of them is filled, the rest is missing."""
         asked, self._asked = self._asked, []
         for track, hole in asked:
-            for part, filled in parts_of(hole, _left(track, hole)):
+            for part, filled in parts_of(hole, track.continuity.left_of(hole)):
                 write = self._gaps.repaired if filled else self._gaps.opened
                 yield write(track.symbol, track.name, part, self._around.now())
 
@@ -327,13 +327,15 @@ class Feed:
                 yield row
         if not answer.ended:
             return
-        left = _left(track, hole)
+        left = track.continuity.left_of(hole)
         if answer.later:
             until = self._around.clock.monotonic() + min(_LATER_SECONDS * 2**hole.tries, _LATEST_SECONDS)
             track.continuity.put_off(hole.first, hole.last, until)
         else:
             track.continuity.give_up(hole.first, hole.last)
-        self._asked = [one for asked in self._asked for one in _beside(asked, track, hole)]
+        self._asked = [
+            (of, part) for of, asked in self._asked for part in ([asked] if of is not track else after(asked, hole))
+        ]
         for part, filled in parts_of(hole, left):
             if filled:
                 yield self._gaps.repaired(track.symbol, track.name, part, now)
@@ -408,43 +410,6 @@ def _demand_alive(tasks: "set[asyncio.Task[None]]") -> None:
 def _facts(track: Track, hole: Hole) -> dict[str, object]:
     since, to = hole.from_time.isoformat(), hole.to_time.isoformat()
     return {"stream": track.name, "missed": hole.count, "since": since, "to": to}
-
-
-def _left(track: Track, hole: Hole) -> list[Hole]:
-    """Return what of a hole has not come."""
-    overlapping = (part for part in track.continuity.holes if part.first <= hole.last and part.last >= hole.first)
-    return [_clipped(part, hole) for part in overlapping]
-
-
-def _beside(asked: tuple[Track, Hole], track: Track, ended: Hole) -> Iterator[tuple[Track, Hole]]:
-    """Yield what is still asked for of a hole after a part of it, its beginning or all that is left, has ended."""
-    of, hole = asked
-    if of is not track or hole.last < ended.first or hole.first > ended.last:
-        yield asked
-    elif hole.last > ended.last:
-        yield of, replace(hole, first=ended.last + 1, from_time=ended.to_time)
-
-
-def _clipped(part: Hole, hole: Hole) -> Hole:
-    return replace(
-        part,
-        first=max(part.first, hole.first),
-        last=min(part.last, hole.last),
-        from_time=max(part.from_time, hole.from_time),
-        to_time=min(part.to_time, hole.to_time),
-    )
-
-
-def parts_of(hole: Hole, left: Sequence[Hole]) -> Iterator[tuple[Hole, bool]]:
-    """Cut a hole into what was filled (True) and what is left of it, in order."""
-    first, since = hole.first, hole.from_time
-    for part in left:
-        if part.first > first:
-            yield replace(hole, first=first, last=part.first - 1, from_time=since, to_time=part.from_time), True
-        yield replace(hole, first=part.first, last=part.last, from_time=part.from_time, to_time=part.to_time), False
-        first, since = part.last + 1, part.to_time
-    if first <= hole.last:
-        yield replace(hole, first=first, from_time=since), True
 
 
 def build_klines(settings: IngestSettings, around: Surroundings) -> PushedSource:

@@ -6,8 +6,7 @@ from collections.abc import Sequence
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ingest.sources.binance.continuity import Continuity, Hole
-from ingest.sources.binance.feed import parts_of
+from ingest.sources.binance.continuity import Continuity, Hole, parts_of
 from tests.unit.ingest.fakes import NOON, at
 
 
