@@ -33,13 +33,14 @@ class Hole:
 
 
 class Continuity:
-    """What came of one sequence: everything below `next_number` but for the holes.
+    """What came of one sequence: everything from `first_number` on and below `next_number`, but for the holes.
 
     A number is taken once, in whatever order the numbers come. A hole that is not `asked` for yet may still close by
     itself: frames overtake each other.
     """
 
     def __init__(self) -> None:
+        self.first_number: int | None = None
         self.next_number: int | None = None
         self._newest_at: dt.datetime | None = None
         self._holes: list[Hole] = []
@@ -70,7 +71,8 @@ class Continuity:
     def expect(self, number: int, begins: dt.datetime, now: float, cause: str) -> None:
         """Note that every number before `number` must have come; those that did not become a hole."""
         if self.next_number is None or self._newest_at is None:
-            self.next_number, self._newest_at = number, begins
+            self.first_number = self.next_number = number
+            self._newest_at = begins
         elif number > self.next_number:
             self._holes.append(
                 Hole(self.next_number, number - 1, self._newest_at, max(begins, self._newest_at), now, cause)
@@ -134,14 +136,15 @@ class Continuity:
         ]
 
     def reopen(self, hole: Hole) -> None:
-        """Take a hole up that is on record: its numbers are missing again, those of other holes aside.
+        """Take a hole up that is on record: what it has of numbers before the first one that came is missing again.
 
         Where nothing came yet, the sequence goes on from the beginning of the hole.
         """
-        if self.next_number is None:
-            self.next_number, self._newest_at = hole.first, hole.from_time
+        if self.first_number is None:
+            self.first_number = self.next_number = hole.first
+            self._newest_at = hole.from_time
             return
-        last = min(hole.last, self.next_number - 1)
+        last = min(hole.last, self.first_number - 1)
         first, parts = hole.first, []
         for other in (other for other in self._holes if other.last >= first and other.first <= last):
             if other.first > first:

@@ -193,7 +193,8 @@ class Feed:
         recalled: asyncio.Queue[Recalled] = asyncio.Queue()
         await self._recall(recalled)  # type: ignore[arg-type]
         while not recalled.empty():
-            self._recalled(recalled.get_nowait())
+            for gap in self._recalled(recalled.get_nowait()):
+                yield gap
         for track in self.tracks.values():
             reached = await self._rest.patiently(lambda asked=track: asked.probe(self._rest))  # type: ignore[misc]
             if reached is None:
@@ -263,7 +264,7 @@ class Feed:
             yield from self._refilled(item)
             refiller.taken()
         elif isinstance(item, Recalled):
-            self._recalled(item)
+            yield from self._recalled(item)
         else:
             self._probed(item)
 
@@ -371,12 +372,16 @@ class Feed:
                 return
             self._on_record.pop(0)
 
-    def _recalled(self, found: Recalled) -> None:
+    def _recalled(self, found: Recalled) -> Iterator[Gap]:
+        """Take up what is missing before all that is known; tell of what has come though its Gap does not say so."""
         track, hole = found.track, found.hole
         if not found.gap.recoverable:
             track.continuity.give_up(hole.first, hole.last)
         elif hole.to_time > self._cutoff(hole):
             track.continuity.reopen(hole)
+            part, filled = next(parts_of(hole, track.continuity.left_of(hole)))
+            if filled:
+                yield self._gaps.repaired(track.symbol, track.name, part, self._around.now())
 
     async def _probe(self, tracks: Sequence[Track], inbox: "asyncio.Queue[Arrival]") -> None:
         for track in tracks:

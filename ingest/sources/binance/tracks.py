@@ -25,6 +25,10 @@ _ANY_AGE = dt.timedelta(days=36500)
 """For a kline that is still open, whose close time is ahead of its receipt."""
 
 
+_MOST_AT_ONCE = 100
+"""Trades of one millisecond."""
+
+
 @dataclass(frozen=True)
 class Judged:
     """What a payload came to: a record to emit, or none and whether that is because it is older than another."""
@@ -249,14 +253,17 @@ class AggTradeTrack:
         return trade.agg_trade_id, trade.event_time
 
     async def hole_of(self, rest: BinanceRest, gap: Gap, now: float) -> Hole | None:
-        """Ask for the trades at both ends of a Gap, which stands between two that came: they come again."""
+        """Ask for the trades at both ends of a Gap, which stands between two that came.
+
+        Of trades of one millisecond REST names the first: so many as are missing may follow it.
+        """
         assert gap.to_time is not None
-        first = await self._first_at(rest, gap.from_time)
-        last = await self._first_at(rest, gap.to_time)
-        if first is None:
+        before = await self._first_at(rest, gap.from_time)
+        after = await self._first_at(rest, gap.to_time)
+        if before is None or after is None:
             return None
-        newest = first if last is None else max(first, last)
-        return Hole(first, newest, gap.from_time, gap.to_time, now, gap.cause)
+        last = after + min(gap.missed or 0, _MOST_AT_ONCE)
+        return Hole(before + 1, last, gap.from_time, gap.to_time, now, gap.cause) if before < last else None
 
     async def _first_at(self, rest: BinanceRest, moment: dt.datetime) -> int | None:
         page = await rest.patiently(lambda: rest.agg_trades(self.symbol, start=moment, limit=1))
