@@ -109,12 +109,6 @@ class Feed:
 
         So is what a Gap says is missing and can be had, wherever it is; what a Gap says was a halt is none.
         """
-        followed = set(self.symbols)
-        self._on_record = [
-            gap
-            for gap in sorted(gaps, key=lambda gap: gap.from_time)
-            if gap.symbol in followed and gap.to_time is not None and gap.repaired_at is None
-        ]
         now = self._around.clock.monotonic()
         by_symbol: dict[str, list[Record]] = {}
         for record in records:
@@ -122,6 +116,13 @@ class Feed:
         for track in self.tracks.values():
             track.resume(by_symbol.get(track.symbol, ()), now, NOT_RUNNING)
         self._newest = max((record.event_time for record in records), default=None)
+        followed = set(self.symbols)
+        self._on_record = [
+            gap
+            for gap in sorted(gaps, key=lambda gap: gap.from_time)
+            if gap.symbol in followed and gap.to_time is not None and gap.repaired_at is None
+            if not gap.recoverable or gap.to_time > self._cutoff(gap.to_time)
+        ]
 
     def settle(self) -> Iterator[Gap]:
         """Yield how the holes stand whose refill was broken off: what came of them is filled, the rest is missing."""
@@ -219,7 +220,7 @@ class Feed:
         """Yield what REST has of one hole as it comes, and how it stands in the end."""
         answers: asyncio.Queue[Refilled | None] = asyncio.Queue()
         refiller = Refiller(self._rest, self._around.clock, answers, self._receipt)  # type: ignore[arg-type]
-        filling = asyncio.create_task(refiller.fill(track, hole, self._cutoff(hole)))
+        filling = asyncio.create_task(refiller.fill(track, hole, self._cutoff(hole.to_time)))
         filling.add_done_callback(lambda _: answers.put_nowait(None))
         try:
             while (answer := await answers.get()) is not None:
@@ -302,15 +303,15 @@ class Feed:
         for track in self.tracks.values():
             for hole in track.continuity.overdue(now - self._pace.reorder_seconds):
                 yield self._open(track, hole)
-                refiller.ask(track, hole, self._cutoff(hole))
+                refiller.ask(track, hole, self._cutoff(hole.to_time))
                 if hole.cause == SILENT and not hole.tries and self._heard[track.name] < hole.found_at:
                     dead = track.name
         if dead is not None:
             raise TransientSourceError(f"{VENUE}: {SILENT} ({dead})", kind="silent_stream")
 
-    def _cutoff(self, hole: Hole) -> dt.datetime:
-        """Return the moment before which a hole is not filled over REST, on the venue's clock."""
-        newest = max(self._newest or hole.to_time, hole.to_time)
+    def _cutoff(self, moment: dt.datetime) -> dt.datetime:
+        """Return the moment before which nothing is filled over REST, seen from the newest time of the venue."""
+        newest = max(self._newest or moment, moment)
         return newest - dt.timedelta(hours=self._settings.binance_refill_hours)
 
     def _open(self, track: Track, hole: Hole) -> Gap:
@@ -330,7 +331,8 @@ class Feed:
             return
         left = track.continuity.left_of(hole)
         if answer.later:
-            until = self._around.clock.monotonic() + min(_LATER_SECONDS * 2**hole.tries, _LATEST_SECONDS)
+            pause = min(_LATER_SECONDS * 2 ** min(hole.tries, 10), _LATEST_SECONDS)
+            until = self._around.clock.monotonic() + pause
             track.continuity.put_off(hole.first, hole.last, until)
         else:
             track.continuity.give_up(hole.first, hole.last)
@@ -377,7 +379,7 @@ class Feed:
         track, hole = found.track, found.hole
         if not found.gap.recoverable:
             track.continuity.give_up(hole.first, hole.last)
-        elif hole.to_time > self._cutoff(hole):
+        else:
             track.continuity.reopen(hole)
             part, filled = next(parts_of(hole, track.continuity.left_of(hole)))
             if filled:

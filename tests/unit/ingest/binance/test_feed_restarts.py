@@ -65,7 +65,8 @@ async def test_a_restart_takes_up_holes_on_record_that_lie_before_the_end_of_the
     venue = Venue(pushes(kline_push(12)))
     venue.rest.has_minutes(*range(14))
     async with running(venue, build_klines) as feed:
-        feed.resume(closed(10, 11), [left_open(120, 300), left_open(480, 540, repaired_at=NOON)])
+        too_old = left_open(-30 * 3600, -29 * 3600)
+        feed.resume(closed(10, 11), [too_old, left_open(120, 300), left_open(480, 540, repaired_at=NOON)])
         found = await follow(feed, settled(4))
     assert sorted(minutes(found)) == [2, 3, 4, 12]
     assert [(told(gap), gap.cause) for gap in newest_gaps(found)] == [((2, 5, True, True), "as it was found")]
