@@ -27,4 +27,4 @@ def asof(
     from serve.asof import show_asof
 
     console = Console(width=shutil.get_terminal_size((100, 24)).columns, highlight=False, markup=False)
-    show_asof(LakeSettings.load(), console, moment(time), table or (), coin.upper() if coin else None)
+    show_asof(LakeSettings.load(), console, moment(time), table or (), coin)

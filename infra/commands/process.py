@@ -1,6 +1,5 @@
 """`coinlake process` and `coinlake rebuild`: submit the Spark jobs."""
 
-import os
 import shlex
 import sys
 from collections.abc import Iterator
@@ -72,27 +71,21 @@ def submit(
 ) -> None:
     """Submit a job, or print how, and exit with its code; a short one may leave a class archive for those after it."""
     from infra.children import Child
-    from infra.spark.options import scratch_folder
     from infra.spark.settings import SparkSettings
-    from infra.spark.submit import spark_archive, submission
-    from infra.stack import class_archive
+    from infra.spark.submit import new_class_archive, submission
     from infra.terminal import say
 
     settings = SparkSettings.load()
     chosen = settings.model_copy(update={"spark_master": master}) if master else settings
-    new_archive = scratch_folder() / f"classes-{os.getpid()}.jsa"
-    made = new_archive if archive_classes and not show_command else None
-    submitted = submission(job, arguments, chosen, short=short, new_class_archive=made)
     if show_command:
-        for line in _pasteable(submitted):
+        for line in _pasteable(submission(job, arguments, chosen, short=short)):
             say(line)
         return
-    with Child(job, submitted.command, env=submitted.env) as child:
-        code = child.wait()
-    if code == 0:
-        class_archive.adopt(new_archive, spark_archive(chosen))
-    new_archive.unlink(missing_ok=True)
-    raise typer.Exit(code)
+    with new_class_archive(chosen) as new:
+        submitted = submission(job, arguments, chosen, short=short, new_class_archive=new if archive_classes else None)
+        with Child(job, submitted.command, env=submitted.env) as child:
+            if code := child.wait():
+                raise typer.Exit(code)
 
 
 def _pasteable(submitted: "Submission") -> Iterator[str]:

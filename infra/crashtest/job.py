@@ -13,8 +13,7 @@ from infra.crashtest.lake import LakeUnderTest
 from infra.crashtest.plan import Blow
 from infra.crashtest.strikes import arm
 from infra.spark.settings import SparkSettings
-from infra.spark.submit import spark_archive, submission
-from infra.stack import class_archive
+from infra.spark.submit import new_class_archive, submission
 
 LOOK_SECONDS = 0.005
 """How often the disk is looked at: the shortest moment, a commit that its checkpoint does not know, lasts 0.1 s."""
@@ -46,33 +45,32 @@ def run_job(
     logs = lake.home / "logs"
     log = logs / f"process-{lake.name}.log"
     log.unlink(missing_ok=True)
-    # A driver that is killed writes no class archive; one without blows does, where there is none yet.
-    new_archive = None if waiting else lake.home / "spark-classes.jsa"
-    submitted = submission(
-        "process_markets", ["--trigger", "available-now"], SparkSettings.load(), new_class_archive=new_archive
-    )
-    env = {**submitted.env, **lake.env, **(rules or {})}
-    deadline = time.monotonic() + LIMIT_SECONDS
-    struck: list[Blow] = []
-    missed: list[Blow] = []
-    with Child("the Spark job", submitted.command, env=env, each_line=journal.quote, log=log) as job:
-        while waiting and job.running():
-            strike = arm(waiting[0], lake)
-            while job.running() and not strike.due() and time.monotonic() < deadline:
-                time.sleep(LOOK_SECONDS)
-            if not job.running() or time.monotonic() >= deadline:
-                break
-            blow = waiting.popleft()
-            struck.append(blow)
-            late = strike.deal(job)
-            journal.note(f"{blow}{f': too late, {late}' if late else ''}")
-            if late:
-                missed.append(blow)
-        try:
-            code = job.wait(max(1.0, deadline - time.monotonic()))
-        except subprocess.TimeoutExpired:
-            raise StackError(f"the Spark job did not end in {LIMIT_SECONDS:g} s: {job.last_words()}") from None
-        words = job.last_words()
-    if new_archive is not None:
-        class_archive.adopt(new_archive, spark_archive())
+    settings = SparkSettings.load()
+    with new_class_archive(settings) as new:
+        # A driver that is killed writes no class archive; one without blows does, where there is none yet.
+        submitted = submission(
+            "process_markets", ["--trigger", "available-now"], settings, new_class_archive=None if waiting else new
+        )
+        env = {**submitted.env, **lake.env, **(rules or {})}
+        deadline = time.monotonic() + LIMIT_SECONDS
+        struck: list[Blow] = []
+        missed: list[Blow] = []
+        with Child("the Spark job", submitted.command, env=env, each_line=journal.quote, log=log) as job:
+            while waiting and job.running():
+                strike = arm(waiting[0], lake)
+                while job.running() and not strike.due() and time.monotonic() < deadline:
+                    time.sleep(LOOK_SECONDS)
+                if not job.running() or time.monotonic() >= deadline:
+                    break
+                blow = waiting.popleft()
+                struck.append(blow)
+                late = strike.deal(job)
+                journal.note(f"{blow}{f': too late, {late}' if late else ''}")
+                if late:
+                    missed.append(blow)
+            try:
+                code = job.wait(max(1.0, deadline - time.monotonic()))
+            except subprocess.TimeoutExpired:
+                raise StackError(f"the Spark job did not end in {LIMIT_SECONDS:g} s: {job.last_words()}") from None
+            words = job.last_words()
     return Run(code, words, tuple(struck), tuple(missed))

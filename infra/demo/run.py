@@ -20,8 +20,8 @@ from infra.demo.replay import Market, coinlake, replay
 from infra.environment import environment
 from infra.settings import StackSettings
 from infra.spark.settings import SparkSettings
-from infra.spark.submit import spark_archive, submission
-from infra.stack import class_archive, processes
+from infra.spark.submit import new_class_archive, submission
+from infra.stack import processes
 from infra.stack.launch import embedded_stack
 from infra.stack.layout import Layout
 from infra.stack.ports import choose_ports
@@ -101,14 +101,11 @@ def _everything(layout: Layout) -> Iterable[psutil.Process]:
 
 
 def _process(home: Path) -> None:
-    new_archive = home / "spark-classes.jsa"
-    submitted = submission(
-        "process_markets", ["--trigger", "available-now"], SparkSettings.load(), new_class_archive=new_archive
-    )
-    log = home / "logs" / "process.log"
-    with Child("the Spark job", submitted.command, env=submitted.env, each_line=say, log=log) as job:
-        job.finish()
-    class_archive.adopt(new_archive, spark_archive())
+    settings, log = SparkSettings.load(), home / "logs" / "process.log"
+    with new_class_archive(settings) as new:
+        submitted = submission("process_markets", ["--trigger", "available-now"], settings, new_class_archive=new)
+        with Child("the Spark job", submitted.command, env=submitted.env, each_line=say, log=log) as job:
+            job.finish()
 
 
 def _show(coin: str) -> None:

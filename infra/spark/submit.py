@@ -1,13 +1,15 @@
 """The command line of spark-submit for our jobs, with the JVM flags that a small machine wants."""
 
-from collections.abc import Sequence
+import os
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 
 import spark_jobs
 from contracts.settings import LakeSettings
 from infra.setup.java import find_java
 from infra.spark.home import spark_home, spark_jars
-from infra.spark.options import Submission, environment, options, s3_conf, s3_key
+from infra.spark.options import Submission, environment, options, s3_conf, s3_key, scratch_folder
 from infra.spark.settings import SparkSettings
 from infra.stack import class_archive
 
@@ -34,7 +36,7 @@ def submission(
     """Return how to submit `spark_jobs/<job>.py`; `short` says that it runs for a minute or two.
 
     Where this JDK has no class archive yet and `new_class_archive` is given, the driver of a short run writes one
-    there as it ends: `class_archive.adopt` takes it into the cache.
+    there as it ends: see the function of that name.
     """
     lake = LakeSettings.load()
     archived: list[str] = []
@@ -55,6 +57,17 @@ def submission(
     ]
     key = s3_key(lake) if logs_to_s3 else {}
     return Submission(command, {**environment(settings), **key}, frozenset(key))
+
+
+@contextmanager
+def new_class_archive(settings: SparkSettings) -> Iterator[Path]:
+    """Give the place for a class archive that `submission` takes; a block that ends well puts it into the cache."""
+    new = scratch_folder() / f"classes-{os.getpid()}.jsa"
+    try:
+        yield new
+        class_archive.adopt(new, spark_archive(settings))
+    finally:
+        new.unlink(missing_ok=True)
 
 
 def spark_archive(settings: SparkSettings | None = None) -> Path:

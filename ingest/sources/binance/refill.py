@@ -18,11 +18,9 @@ from ingest.sources.binance.tracks import Track
 
 TRIES = 6
 """How often a hole is asked for where REST does not show yet what comes after it."""
-_FIRST_PAUSE_SECONDS = 0.5
-
-
 PAGES_WAITING = 4
 """Answers that wait to be read at most; then REST waits."""
+_FIRST_PAUSE_SECONDS = 0.5
 
 
 @dataclass(frozen=True)

@@ -55,7 +55,8 @@ class BinanceTicker:
                 f"{VENUE}: expected a Date of {wire_time(self._newest)} or later, found {wire_time(poll_time)}",
                 kind="stale",
             )
-        if missing := [symbol for symbol in self._symbols if symbol not in symbols_named(document)]:
+        named = symbols_named(document)
+        if missing := [symbol for symbol in self._symbols if symbol not in named]:
             raise TransientSourceError(
                 f"{VENUE}: expected prices of {len(self._symbols)} symbols, found none of {', '.join(missing[:5])}",
                 kind="missing",

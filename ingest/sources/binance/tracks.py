@@ -24,7 +24,6 @@ from ingest.sources.binance.rest import BinanceRest
 _ANY_AGE = dt.timedelta(days=36500)
 """For a kline that is still open, whose close time is ahead of its receipt."""
 
-
 _MOST_AT_ONCE = 100
 """Trades of one millisecond."""
 
