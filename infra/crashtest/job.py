@@ -17,7 +17,7 @@ from infra.spark.submit import new_class_archive, submission
 
 LOOK_SECONDS = 0.005
 """How often the disk is looked at: the shortest moment, a commit that its checkpoint does not know, lasts 0.1 s."""
-LIMIT_SECONDS = 300.0
+LIMIT_SECONDS = 600.0
 
 
 @dataclass(frozen=True)

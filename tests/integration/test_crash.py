@@ -23,7 +23,7 @@ NOT_PLAYED = {table.name for table in (BRONZE_BINANCE_AGG_TRADES, IMPORTED_KLINE
 BINANCE_TOPICS = {stream.topic for stream in (BINANCE_TICKER, CRYPTO_KLINE_DATA, BINANCE_AGG_TRADES)}
 """The generator whose polls are killed follows no Binance."""
 
-pytestmark = pytest.mark.timeout(1200)
+pytestmark = pytest.mark.timeout(3000)
 
 
 @pytest.fixture(scope="module")

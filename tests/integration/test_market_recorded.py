@@ -27,8 +27,8 @@ WINDOWS = (
     ("2022-06-13T14:24", "2022-06-13T14:30"),
 )
 """The stretches of the recording in which CoinMarketCap was polled about once a minute; between them lie hours."""
-SPEED = 60
-"""One second a poll: on a busy machine too, few are missed."""
+SPEED = 24
+"""A poll in two and a half seconds: on a busy machine too, hardly one is missed."""
 
 
 @pytest.fixture(scope="module")

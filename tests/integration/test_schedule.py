@@ -38,7 +38,7 @@ from tests.integration.played_market import (
     assert_own_candles_like_the_oracle,
 )
 
-pytestmark = pytest.mark.timeout(1200)
+pytestmark = pytest.mark.timeout(3000)
 
 SEED = 77
 SPEED = 45.0
@@ -50,7 +50,7 @@ LATENESS = dt.timedelta(minutes=50)
 on the batch that it falls in: the one difference between many runs and few, and by design."""
 ENOUGH_MESSAGES = 20_000
 """About 80 minutes of market, of which those before the lateness are joined."""
-PATIENCE_SECONDS = 240.0
+PATIENCE_SECONDS = 600.0
 TRIGGERS = ("well", "killed", "skipped", "well", "overlapping", "well")
 
 
