@@ -117,6 +117,27 @@ class AggTrade(Record, frozen=True, kw_only=True):
     buyer_is_maker: bool
 
 
+class MovingAverage(Record, frozen=True, kw_only=True):
+    """What is known so far of one window of one symbol: from `window_start` up to but not including `window_end`.
+
+    `mean` is the mean of the `count` prices in it, `vwap` weighs them by quantity (null where the source tells none),
+    `last` is the newest one. A window is told anew with each event in it, so of the records of one (symbol,
+    `window_end`) the one of the greatest `count` is the newest and holds all of the others. `event_time`, `ingest_time`
+    and `broker_time` are those of the newest event in it: when it happened, when we received it, when Kafka had it.
+    """
+
+    broker_time: dt.datetime
+    symbol: str
+    base: str
+    quote: str
+    window_start: dt.datetime
+    window_end: dt.datetime
+    mean: Price
+    vwap: Price | None = None
+    last: Price
+    count: int
+
+
 class Gap(Record, frozen=True, kw_only=True):
     """A hole in a stream, on the venue's clock: nothing was received in (`from_time`, `to_time`).
 

@@ -9,7 +9,7 @@ import os
 from pathlib import Path
 from typing import Annotated, Literal, Self, TypeVar
 
-from pydantic import AfterValidator, BeforeValidator, Field, SecretStr, ValidationError
+from pydantic import AfterValidator, BeforeValidator, Field, SecretStr, ValidationError, model_validator
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 from contracts.errors import SettingsError
@@ -101,7 +101,9 @@ class SettingsGroup(BaseSettings):
 
 def _explain(group: type[SettingsGroup], problem: object) -> str:
     assert isinstance(problem, dict)
-    name = str(problem["loc"][0]) if problem["loc"] else "settings"
+    if not problem["loc"]:  # settings that do not fit together: the message names them
+        return str(problem["msg"].removeprefix("Value error, "))
+    name = str(problem["loc"][0])
     field = group.model_fields.get(name)
     variable = f"COINLAKE_{name.upper()}"
     if problem["type"] == "missing":
@@ -203,3 +205,31 @@ class JobSettings(SettingsGroup):
     state, which holds all rows of a batch until the next."""
     accept_loss: bool = False
     """Go on where a topic's retention has deleted messages that were never landed; the hole is put on record."""
+
+
+class MovingAverageSettings(SettingsGroup):
+    """The moving average: its source, its window, and how Spark is triggered."""
+
+    live_source: Literal["binance_agg_trades", "crypto_kline_data"] = "binance_agg_trades"
+    """The topic that is averaged: trades as they happen, or the pushes of open klines."""
+    live_window_ms: Annotated[int, Field(gt=0)] = 3000
+    live_slide_ms: Annotated[int, Field(gt=0)] = 500
+    live_lateness_ms: Annotated[int, Field(ge=0)] = 5000
+    """How far behind the newest event one may be and still be averaged."""
+    live_trigger: Literal["real-time", "micro-batch"] = "real-time"
+    """`real-time`: each event at once, by Spark 4.3 in an environment of its own. `micro-batch`: batch after batch."""
+    live_checkpoint_seconds: Seconds = 60
+    """How often `real-time` writes its checkpoint; after a crash so much is read again."""
+    live_checkpoint: str = ""
+    """The folder of the checkpoint, also as the URI of an object store; empty: below COINLAKE_HOME."""
+    live_max_ahead_seconds: Annotated[float, Field(ge=0)] = 60
+    """A record whose event time is further ahead of its ingest time than this is not averaged."""
+
+    @model_validator(mode="after")
+    def _window_is_whole_slides(self) -> Self:
+        if self.live_window_ms % self.live_slide_ms:
+            raise ValueError(
+                f"COINLAKE_LIVE_WINDOW_MS: expected a multiple of COINLAKE_LIVE_SLIDE_MS, {self.live_slide_ms},"
+                f" found {self.live_window_ms}"
+            )
+        return self

@@ -8,6 +8,7 @@ from contracts.records import (
     Gap,
     Kline,
     MarketTicker,
+    MovingAverage,
     PriceTicker,
     Record,
     Rejected,
@@ -65,6 +66,13 @@ BINANCE_AGG_TRADES = Stream(
     identity=("symbol", "agg_trade_id"),
     symbol="symbol",
 )
+CRYPTO_DATA_AGGREGATED = Stream(
+    topic="crypto_data_aggregated",
+    record=MovingAverage,
+    key=("symbol",),
+    identity=("symbol", "window_end"),
+    symbol="symbol",
+)
 INGEST_GAPS = Stream(
     topic="ingest_gaps",
     record=Gap,
@@ -86,6 +94,7 @@ STREAMS: tuple[Stream, ...] = (
     BINANCE_TICKER,
     CRYPTO_KLINE_DATA,
     BINANCE_AGG_TRADES,
+    CRYPTO_DATA_AGGREGATED,
     INGEST_GAPS,
     INGEST_REJECTED,
 )
