@@ -1,10 +1,11 @@
-"""What every driver does around its work: settings, stores, the lease, the session, and errors as one clear line."""
+"""What every driver of the lake does around its work: settings, stores, the lease and the session."""
 
-import sys
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 
-from contracts.errors import CoinlakeError, JobError
+from deltalake.exceptions import DeltaError
+
+from contracts.errors import JobError
 from contracts.settings import JobSettings, KafkaSettings, LakeSettings
 from contracts.tables import TABLES, Table
 from spark_jobs.archives.imports import IMPORTED
@@ -13,8 +14,9 @@ from spark_jobs.edges.lake import Lake
 from spark_jobs.edges.lease import Lease
 from spark_jobs.edges.progress import Progress
 from spark_jobs.edges.session import open_session
-from spark_jobs.edges.spark_errors import ENGINE_ERRORS, reason_of
+from spark_jobs.edges.spark_errors import reason_of
 from spark_jobs.edges.store import open_store
+from spark_jobs.program import say
 
 OF_THE_JOBS = tuple(table for table in TABLES if table not in IMPORTED)
 """What the jobs write: all but the imported archives, which `coinlake backfill` writes beside them."""
@@ -33,6 +35,7 @@ def driving(
         SettingsError: a setting cannot be used.
         StoreError: the object store cannot be reached, refuses the key, or lacks a bucket.
         LeaseHeldError: another driver is writing.
+        JobError: delta-rs failed.
     """
     kafka, settings, rules = KafkaSettings.load(), LakeSettings.load(), JobSettings.load()
     state, published = open_store(settings, settings.state), open_store(settings, settings.lake)
@@ -44,32 +47,10 @@ def driving(
         spark.streams.addListener(progress)
         try:
             yield Context(spark, Lake(spark, settings, lease, progress), state, published, kafka, rules)
+        except (DeltaError, OSError) as error:  # delta-rs raises OSError where its store fails
+            raise JobError(f"the job ended with an error: {reason_of(error)}") from error
         finally:
             try:
                 progress.flush(spark)
             finally:
                 spark.stop()
-
-
-def say(line: str) -> None:
-    """Print a line at once."""
-    print(line, flush=True)
-
-
-def main_of(work: Callable[[], None]) -> int:
-    """Do the work; turn an error of ours or of the engine into one line and its exit code, and Ctrl-C into 130."""
-    try:
-        work()
-    except CoinlakeError as error:
-        _complain(str(error))
-        return error.exit_code
-    except (*ENGINE_ERRORS, OSError) as error:  # delta-rs raises OSError where its store fails
-        _complain(f"the job ended with an error: {reason_of(error)}")
-        return JobError.exit_code
-    except KeyboardInterrupt:
-        return 130
-    return 0
-
-
-def _complain(message: str) -> None:
-    print(f"coinlake: {' '.join(message.split())}", file=sys.stderr, flush=True)

@@ -26,9 +26,10 @@ from contracts.tables import (
     Table,
 )
 from spark_jobs.context import Context
-from spark_jobs.driver import driving, main_of, say
+from spark_jobs.driver import driving
 from spark_jobs.edges.checkpoints import Checkpoint
 from spark_jobs.edges.store import ObjectStore
+from spark_jobs.program import main_of, say
 
 DEFAULT_HOURS = 168
 SHORTEST_HOURS = 24

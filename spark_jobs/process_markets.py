@@ -20,9 +20,10 @@ from contracts.errors import JobError, LeaseHeldError
 from contracts.tables import PUBLISHED
 from spark_jobs import build_candles, build_gaps, build_klines, build_market_cap, join_markets, land
 from spark_jobs.context import Context
-from spark_jobs.driver import driving, main_of, say
+from spark_jobs.driver import driving
 from spark_jobs.edges.publish import publish
 from spark_jobs.edges.spark_errors import reason_of
+from spark_jobs.program import main_of, say
 
 AVAILABLE_NOW = "available-now"
 

@@ -28,8 +28,9 @@ from contracts.tables import (
 )
 from spark_jobs import build_candles, build_gaps, build_klines, build_market_cap, join_markets
 from spark_jobs.context import Context
-from spark_jobs.driver import driving, main_of, say
+from spark_jobs.driver import driving
 from spark_jobs.edges.publish import publish
+from spark_jobs.program import main_of, say
 from spark_jobs.transforms.repeats import without
 from spark_jobs.transforms.spans import EVER, Span, aligned, within
 

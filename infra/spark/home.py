@@ -9,6 +9,7 @@ import pyspark
 from contracts.errors import SettingsError
 from infra.jars import ensure_spark_jars
 from infra.setup.cache import ensure_entry
+from infra.spark.real_time import ensure_real_time_packages
 from infra.spark.settings import SparkSettings
 
 
@@ -33,6 +34,18 @@ def spark_jars(settings: SparkSettings) -> Path:
     if not settings.spark_jars:
         return ensure_spark_jars()
     return _having(Path(settings.spark_jars), "delta-spark_*.jar", "COINLAKE_SPARK_JARS", "a folder of jars")
+
+
+def live_home(settings: SparkSettings) -> Path:
+    """Return the Spark with Real-Time Mode: the one of the settings, else pyspark 4.3 in the cache.
+
+    Raises:
+        SettingsError: there is no Spark in the folder of the settings.
+        StackError: ours cannot be installed.
+    """
+    if not settings.spark_live_home:
+        return ensure_real_time_packages() / "pyspark"
+    return _having(Path(settings.spark_live_home), "bin/spark-submit", "COINLAKE_SPARK_LIVE_HOME", "a Spark")
 
 
 def _having(folder: Path, pattern: str, variable: str, what: str) -> Path:

@@ -33,6 +33,11 @@ class SparkSettings(SettingsGroup):
     """A Spark that is there already; empty: a copy of the pip package in the cache."""
     spark_jars: str = ""
     """A folder that holds the jars Spark needs beside its own; empty: fetched into the cache."""
+    spark_live_master: str = "local[8]"
+    """Where the moving average runs: Real-Time Mode holds a task slot for each partition as long as it runs."""
+    spark_live_memory: Memory = "512m"
+    spark_live_home: str = ""
+    """A Spark with Real-Time Mode that is there already; empty: pyspark 4.3 in a folder of its own in the cache."""
     spark_event_log: Annotated[str, Field(pattern=r"^$|^s3a://|^file:///")] = ""
     """Where Spark writes its event logs, as the URI of a folder; empty: nowhere."""
 

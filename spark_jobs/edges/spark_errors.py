@@ -2,12 +2,11 @@
 
 import re
 
-from deltalake.exceptions import DeltaError
 from py4j.protocol import Py4JError, Py4JJavaError
 from pyspark.errors import PySparkException
 
-ENGINE_ERRORS = (PySparkException, Py4JError, DeltaError)
-"""Every error that a call into the engine raises."""
+SPARK_ERRORS = (PySparkException, Py4JError)
+"""Every error that a call into Spark raises."""
 
 _LONGEST = 500
 _NO_ROOM = ("Status Code: 507", "507 Insufficient Storage", "XMinioStorageFull")

@@ -1,0 +1,56 @@
+"""The live job's edges: a session without a lake, a topic read from its end, and a topic written with every event."""
+
+from pyspark.sql import DataFrame, SparkSession
+from pyspark.sql.streaming.query import StreamingQuery
+
+from contracts.settings import KafkaSettings, MovingAverageSettings, home
+
+LINGER_MS = 1
+"""With each result sent alone the broker is the slowest part from some thousand results a second on."""
+
+
+def open_live_session(name: str) -> SparkSession:
+    """Open the session; all that it needs stands in infra/spark/live.conf."""
+    return SparkSession.builder.appName(f"coinlake {name}").getOrCreate()
+
+
+def read_newest(spark: SparkSession, kafka: KafkaSettings, topic: str) -> DataFrame:
+    """Read a topic as a stream, from its end where the checkpoint is new.
+
+    What retention deleted before it was read is not waited for: a live chart shows what is new.
+    """
+    return (
+        spark.readStream.format("kafka")
+        .option("kafka.bootstrap.servers", kafka.kafka_bootstrap_servers)
+        .option("subscribe", topic)
+        .option("startingOffsets", "latest")
+        .option("failOnDataLoss", "false")
+        .load()
+    )
+
+
+def start_live(
+    messages: DataFrame, kafka: KafkaSettings, topic: str, settings: MovingAverageSettings
+) -> StreamingQuery:
+    """Start to write messages to a topic as they come to be, by the trigger of the settings."""
+    writer = (
+        messages.writeStream.format("kafka")
+        .queryName("moving_average")
+        .outputMode("update")
+        .option("kafka.bootstrap.servers", kafka.kafka_bootstrap_servers)
+        .option("kafka.linger.ms", LINGER_MS)
+        .option("kafka.compression.type", "none")
+        .option("topic", topic)
+        .option("checkpointLocation", checkpoint_of(settings))
+    )
+    if settings.live_trigger == "micro-batch":
+        return writer.trigger(processingTime="0 seconds").start()
+    seconds = f"{settings.live_checkpoint_seconds:g} seconds"
+    return writer.trigger(realTime=seconds).start()  # type: ignore[call-overload,no-any-return]  # new in Spark 4.3
+
+
+def checkpoint_of(settings: MovingAverageSettings) -> str:
+    """Return where the query keeps its checkpoint: another place for whatever cannot go on from the same state."""
+    base = settings.live_checkpoint.rstrip("/") or str(home() / "live" / "checkpoint")
+    parts = (settings.live_source, settings.live_trigger, settings.live_window_ms, settings.live_slide_ms)
+    return f"{base}/{'-'.join(map(str, parts))}"
