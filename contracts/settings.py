@@ -218,7 +218,7 @@ class MovingAverageSettings(SettingsGroup):
     """How far behind the newest event one may be and still be averaged."""
     live_trigger: Literal["real-time", "micro-batch"] = "real-time"
     """`real-time`: each event at once, by Spark 4.3 in an environment of its own. `micro-batch`: batch after batch."""
-    live_checkpoint_seconds: Seconds = 60
+    live_checkpoint_seconds: Seconds = 300
     """How often `real-time` writes its checkpoint; after a crash so much is read again."""
     live_checkpoint: str = ""
     """The folder of the checkpoint, also as the URI of an object store; empty: below COINLAKE_HOME."""
