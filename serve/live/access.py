@@ -1,0 +1,69 @@
+"""Who may read: pages of our own origin, and whoever knows the token. No I/O."""
+
+import hmac
+import ipaddress
+from collections.abc import Collection, Mapping
+from urllib.parse import urlsplit
+
+from contracts.errors import SettingsError
+from serve.live.settings import LiveSettings
+
+
+def is_loopback(host: str) -> bool:
+    """Say whether an address or name means this machine alone.
+
+    >>> [is_loopback(host) for host in ("127.0.0.1", "::1", "localhost", "0.0.0.0", "charts.example")]
+    [True, True, True, False, False]
+    """
+    if host.lower() == "localhost":
+        return True
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return False
+
+
+def check_exposure(settings: LiveSettings) -> None:
+    """Refuse to serve everybody unless that was asked for.
+
+    Raises:
+        SettingsError: the host is not loopback, there is no token, and `live_open` is not set.
+    """
+    if is_loopback(settings.live_host) or settings.live_token.get_secret_value() or settings.live_open:
+        return
+    raise SettingsError(
+        f"COINLAKE_LIVE_HOST: {settings.live_host} is not loopback, so others could read the data: set"
+        " COINLAKE_LIVE_TOKEN, or COINLAKE_LIVE_OPEN=true where everybody may"
+    )
+
+
+class Access:
+    """The rules of one server.
+
+    A page of another origin must not open a WebSocket, and no name but ours may lead a browser to a server on loopback:
+    a page could else give its own name our address, and so be of our origin.
+    """
+
+    def __init__(self, *, host: str, token: str, origins: Collection[str]) -> None:
+        self._on_loopback = is_loopback(host)
+        self._token = token.encode()
+        self._origins = {origin.lower() for origin in origins}
+
+    def allows_origin(self, origin: str | None, host: str) -> bool:
+        """Judge the Origin header of a request beside its Host header. Who sends no Origin is no browser."""
+        if origin is None or origin.lower() in self._origins:
+            return True
+        parts = urlsplit(origin)
+        if parts.scheme not in {"http", "https"} or parts.netloc.lower() != host.lower():
+            return False
+        return not self._on_loopback or is_loopback(parts.hostname or "")
+
+    def allows_reader(self, query: Mapping[str, str], authorization: str | None) -> bool:
+        """Judge the token of a request: `?token=`, else `Authorization: Bearer`."""
+        if not self._token:
+            return True
+        given = query.get("token")
+        if given is None:
+            scheme, _, given = (authorization or "").partition(" ")
+            given = given.strip() if scheme.lower() == "bearer" else ""
+        return hmac.compare_digest(given.encode("utf-8", "replace"), self._token)
