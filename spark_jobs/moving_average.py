@@ -65,7 +65,7 @@ def run() -> None:
     describe_topics(kafka, [source, told])
     spark = open_live_session("moving_average")
     try:
-        messages = plan(read_newest(spark, kafka, source), settings)
+        messages = plan(read_newest(spark, kafka, source, settings), settings)
         query = start_live(messages, kafka, told, settings)
         say(f"moving average: {source} -> {told}, {settings.live_trigger}, Spark {spark.version}")
         query.awaitTermination()

@@ -22,7 +22,7 @@ def register(app: typer.Typer) -> None:
 def simulate(
     folder: Annotated[Path | None, typer.Argument(help="a recording; without one a market is generated")] = None,
     speed: Annotated[float, typer.Option(help="how many times faster than life the clock moves")] = 1.0,
-    span: Annotated[str, typer.Option(help="how far before now a generated market begins")] = "3h",
+    span: Annotated[str, typer.Option(help='how far before now a generated market begins, or "now"')] = "3h",
     begin: Annotated[str | None, typer.Option(help="when the clock begins, such as 2024-03-19T12:00:00Z")] = None,
     seed: Annotated[int, typer.Option(help="which market is generated")] = 1,
     common_start: Annotated[bool, typer.Option(help="shift the venues' recordings to a common start")] = False,
@@ -53,7 +53,7 @@ def simulate(
         SimulatorConfig(
             recording=folder,
             speed=speed,
-            span_seconds=parse_duration(span).total_seconds(),
+            span_seconds=0 if span == "now" else parse_duration(span).total_seconds(),
             begin=moment(begin) if begin else None,
             seed=seed,
             common_start=common_start,

@@ -2,7 +2,6 @@
 
 import datetime as dt
 import os
-import shutil
 import time
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
@@ -11,21 +10,18 @@ from pathlib import Path
 import psutil
 from pyarrow import compute
 
-from contracts.errors import StackError
 from contracts.settings import KafkaSettings, LakeSettings
 from contracts.tables import CANDLES
 from infra.children import Child
 from infra.demo.memory import PeakMemory
 from infra.demo.replay import Market, coinlake, replay
 from infra.environment import environment
-from infra.settings import StackSettings
 from infra.spark.settings import SparkSettings
 from infra.spark.submit import new_class_archive, submission
 from infra.stack import processes
+from infra.stack.anew import make_anew, usual_or_free_ports
 from infra.stack.launch import embedded_stack
 from infra.stack.layout import Layout
-from infra.stack.ports import choose_ports
-from infra.stack.stop import down
 from infra.terminal import say
 from serve.published import open_dataset
 
@@ -40,11 +36,11 @@ def demo(home: Path, market: Market, coin: str = COIN) -> None:
         NoDataError: nothing was joined for the coin.
     """
     begin = time.monotonic()
-    _make_anew(home)
+    make_anew(home)
     layout = Layout(home)
     with (
         PeakMemory(lambda: _everything(layout)) as memory,
-        embedded_stack(home, _ports(), say=say) as stack,
+        embedded_stack(home, usual_or_free_ports(say), say=say) as stack,
         # Not only the folder: a `.env` or a shell that points at a real Kafka and lake must not get our market.
         environment({**stack.env(), "COINLAKE_HOME": str(home)}),
     ):
@@ -58,27 +54,6 @@ def demo(home: Path, market: Market, coin: str = COIN) -> None:
     seconds = time.monotonic() - begin
     say(f"\ndemo: done in {seconds:.0f} s, peak memory {memory.peak_bytes / 2**30:.1f} GiB; everything is stopped")
     say(_what_next(home, coin, moment))
-
-
-def _make_anew(home: Path) -> None:
-    """Stop what an earlier demo may have left, and forget its data."""
-    if home.exists():
-        down(home)
-        shutil.rmtree(home)
-    home.mkdir(parents=True)
-
-
-def _ports() -> StackSettings:
-    """Take the usual ports, and any free one in the place of each that is in use."""
-    wanted = StackSettings.load()
-    free = {}
-    for name, port in wanted.model_dump().items():
-        try:
-            choose_ports({name: port})
-        except StackError as error:
-            say(f"{error}; taking another")
-            free[name] = 0
-    return wanted.model_copy(update=free)
 
 
 @contextmanager

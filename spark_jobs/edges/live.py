@@ -1,5 +1,7 @@
 """The live job's edges: a session without a lake, a topic read from its end, and a topic written with every event."""
 
+import datetime as dt
+
 from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql.streaming.query import StreamingQuery
 
@@ -8,22 +10,30 @@ from contracts.settings import KafkaSettings, MovingAverageSettings, home
 LINGER_MS = 1
 """With each result sent alone the broker is the slowest part from some thousand results a second on."""
 
+MARGIN = dt.timedelta(minutes=2)
+"""How long a killed job may take to be back."""
+
 
 def open_live_session(name: str) -> SparkSession:
     """Open the session; all that it needs stands in infra/spark/live.conf."""
     return SparkSession.builder.appName(f"coinlake {name}").getOrCreate()
 
 
-def read_newest(spark: SparkSession, kafka: KafkaSettings, topic: str) -> DataFrame:
-    """Read a topic as a stream, from its end where the checkpoint is new.
+def read_newest(spark: SparkSession, kafka: KafkaSettings, topic: str, settings: MovingAverageSettings) -> DataFrame:
+    """Read a topic as a stream, where the checkpoint is new from a little before now.
 
-    What retention deleted before it was read is not waited for: a live chart shows what is new.
+    Real-Time Mode writes nothing into a new checkpoint before its first batch has ended: a job that is killed before
+    that starts anew, and must reach back to where it first began. What retention deleted before it was read is not
+    waited for: a live chart shows what is new.
     """
+    reach = dt.timedelta(seconds=settings.live_checkpoint_seconds) + MARGIN
+    begin = dt.datetime.now(dt.UTC) - reach
     return (
         spark.readStream.format("kafka")
         .option("kafka.bootstrap.servers", kafka.kafka_bootstrap_servers)
         .option("subscribe", topic)
-        .option("startingOffsets", "latest")
+        .option("startingTimestamp", str(round(begin.timestamp() * 1000)))
+        .option("startingOffsetsByTimestampStrategy", "latest")
         .option("failOnDataLoss", "false")
         .load()
     )

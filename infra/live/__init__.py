@@ -1,0 +1,1 @@
+"""The live chart with all that it needs, on this machine."""

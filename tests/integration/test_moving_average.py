@@ -1,0 +1,126 @@
+"""The moving average as a job: trades in Kafka, windows in Kafka, `kill -9` between, against pandas."""
+
+import datetime as dt
+import itertools
+import random
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from decimal import Decimal
+from pathlib import Path
+
+import pytest
+from confluent_kafka import Consumer, Producer, TopicPartition
+
+from contracts.records import AggTrade, MovingAverage, decode, encode, replace
+from contracts.settings import MovingAverageSettings
+from contracts.streams import BINANCE_AGG_TRADES, CRYPTO_DATA_AGGREGATED, key_of
+from infra.children import Child
+from infra.stack import StackInfo
+from tests.integration.conftest import COINLAKE, own_stack
+from tests.streaming.live_messages import Windows, expected_of_trades, newest, trade
+
+CHECKPOINT_SECONDS = 15
+SYMBOLS = ("BTCUSDT", "ETHUSDT", "SOLUSDT")
+START_SECONDS = 180.0
+
+
+class Market:
+    """Sends a trade every few milliseconds, and remembers each that Kafka has acknowledged, as Kafka has it."""
+
+    def __init__(self, servers: str) -> None:
+        self._producer = Producer({"bootstrap.servers": servers, "enable.idempotence": True, "linger.ms": 1})
+        self._stopping = threading.Event()
+        self._thread = threading.Thread(target=self._run)
+        self._draw = random.Random(3)
+        self.sent: list[AggTrade] = []
+
+    def _run(self) -> None:
+        for number in itertools.count(1):
+            if self._stopping.wait(0.01):
+                return
+            now = dt.datetime.now(dt.UTC)
+            at = now.replace(microsecond=now.microsecond // 1000 * 1000)
+            price, quantity = Decimal(self._draw.randrange(10**10)) / 10**6, f"0.{self._draw.randrange(1, 10**6):06}"
+            one = trade(at, str(price), quantity, number, self._draw.choice(SYMBOLS))
+            self._producer.produce(BINANCE_AGG_TRADES.topic, encode(one), key_of(BINANCE_AGG_TRADES, one))
+            self._producer.poll(0)
+            self.sent.append(one)
+
+    @contextmanager
+    def open(self) -> Iterator[None]:
+        """Send as long as the block runs; at its end Kafka has all."""
+        self._thread.start()
+        try:
+            yield
+        finally:
+            self._stopping.set()
+            self._thread.join()
+            assert self._producer.flush(20) == 0
+
+
+@contextmanager
+def job(stack: StackInfo, trigger: str) -> Iterator[Child]:
+    env = {**stack.env(), "COINLAKE_HOME": str(stack.home)}
+    env["COINLAKE_LIVE_CHECKPOINT_SECONDS"] = str(CHECKPOINT_SECONDS)
+    command = [*COINLAKE, "moving-average", "--trigger", trigger]
+    with Child(
+        "moving-average", command, env=env, each_line=print, log=stack.home / "logs" / f"{trigger}.log"
+    ) as child:
+        yield child
+
+
+class Windowed:
+    """Reads the results."""
+
+    def __init__(self, servers: str) -> None:
+        self._consumer = Consumer({"bootstrap.servers": servers, "group.id": "test", "enable.auto.commit": False})
+        topic = CRYPTO_DATA_AGGREGATED.topic
+        known = self._consumer.list_topics(topic, timeout=10).topics[topic].partitions
+        self._consumer.assign([TopicPartition(topic, number, 0) for number in known])
+        self.told: list[MovingAverage] = []
+
+    def read(self) -> None:
+        """Read what there is by now."""
+        while messages := self._consumer.consume(1000, 0.5):
+            self.told.extend(
+                decode(message.value() or b"", MovingAverage) for message in messages if not message.error()
+            )
+
+    def wait_for(self, event: dt.datetime, child: Child) -> None:
+        """Wait until an event at or after this time has been averaged."""
+        deadline = time.monotonic() + START_SECONDS
+        while not any(window.event_time >= event for window in self.told):
+            assert child.running(), child.last_words()
+            assert time.monotonic() < deadline, f"nothing was averaged in {START_SECONDS} s: {child.last_words()}"
+            self.read()
+
+
+@pytest.mark.parametrize("trigger", ["real-time", "micro-batch"])
+def test_killed_twice_it_loses_and_doubles_no_window(trigger: str, tmp_path: Path) -> None:
+    """Killed in its first batch, before it has a checkpoint, and again after its first checkpoint."""
+    with own_stack(tmp_path / "home") as stack:
+        market, windows = Market(stack.kafka_bootstrap_servers), Windowed(stack.kafka_bootstrap_servers)
+        with market.open():
+            for seconds in (5.0, CHECKPOINT_SECONDS + 5.0):
+                began = dt.datetime.now(dt.UTC)
+                with job(stack, trigger) as child:
+                    windows.wait_for(began, child)
+                    time.sleep(seconds)
+                    child.kill()
+            with job(stack, trigger) as child:
+                windows.wait_for(dt.datetime.now(dt.UTC), child)
+                time.sleep(3)
+        with job(stack, trigger) as child:
+            windows.wait_for(market.sent[-1].event_time, child)
+            time.sleep(3)
+            windows.read()
+    assert len(market.sent) > 2000
+    expected = expected_of_trades(market.sent, MovingAverageSettings())
+    assert without_broker_times(newest(windows.told)) == without_broker_times(expected)
+
+
+def without_broker_times(windows: Windows) -> Windows:
+    """The broker's clock is nothing that pandas knows."""
+    return {key: replace(window, broker_time=window.event_time) for key, window in windows.items()}
