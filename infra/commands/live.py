@@ -40,7 +40,7 @@ def serve_live(
 ) -> None:
     """Serve the live chart of a topic of moving averages until SIGTERM or Ctrl-C."""
     from contracts.settings import KafkaSettings, MovingAverageSettings
-    from infra.setup.chart_library import ensure_chart_library
+    from infra.setup.chart_library import MODULE, ensure_chart_library
     from infra.terminal import say
     from serve.live.server import run
     from serve.live.settings import LiveSettings
@@ -49,7 +49,7 @@ def serve_live(
         LiveSettings.load(),
         KafkaSettings.load(),
         MovingAverageSettings.load(),
-        ensure_chart_library(),
+        ensure_chart_library() / MODULE,
         port_file=port_file,
         say=say,
     )
