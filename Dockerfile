@@ -1,5 +1,6 @@
-# One image for everything of coinlake that runs in a container: generator, processor, simulator, Spark master and
-# worker; and, as the target `minio`, an object store. docs/containers.md says what was checked of it and what was not.
+# One image for everything of coinlake that runs in a container: generator, processor, simulator, the live chart's server,
+# Spark master and worker. Targets of their own are `minio`, an object store, and `coinlake-live`, the moving average on the
+# Spark that has Real-Time Mode. docs/containers.md says what was checked of it and what was not.
 
 # --- The jars that Spark needs beside its own ---------------------------------------------------------------------
 # Tag seen in public Dockerfiles (hapi-fhir-jpaserver-starter builds from it).
@@ -32,6 +33,16 @@ HEALTHCHECK --interval=30s --timeout=5s --start-period=30s --start-interval=1s \
     CMD ["wget", "-q", "-O", "/dev/null", "http://127.0.0.1:9000/minio/health/ready"]
 ENTRYPOINT ["/usr/local/bin/minio"]
 CMD ["server", "--quiet", "--address", ":9000", "--console-address", ":9001", "/data"]
+
+# --- The library that draws the live chart, its archive checked -----------------------------------------------------
+# Tag seen in a public Dockerfile with its digest.
+FROM node:24.14.1-alpine AS chart
+WORKDIR /build
+RUN npm pack lightweight-charts@5.2.1 \
+    && echo "215c282b544b1622cfb9b68a22335bb6358b9e93ccaa20014ab4dacbac2198d6bc2f5fb5f76f7656d1c9f815b23d4b8b0b0174b5c42584459dd422c1d9ad67b1  lightweight-charts-5.2.1.tgz" > sums \
+    && sha512sum -c sums \
+    && tar -xzf lightweight-charts-5.2.1.tgz package/dist/lightweight-charts.standalone.production.mjs package/LICENSE \
+    && mv package /opt/chart
 
 # --- Spark --------------------------------------------------------------------------------------------------------
 # Tag seen in three public repositories, in one of them with its digest. It carries Java 17 (Temurin on Ubuntu 22.04),
@@ -72,6 +83,13 @@ RUN --mount=type=cache,target=/root/.cache \
     && /build/uv/bin/uv pip install --no-deps --python /opt/coinlake/venv dist/*.whl \
     && /opt/coinlake/venv/bin/python -c 'import delta, pyspark, infra.cli'
 
+# --- The Spark that has Real-Time Mode, every hash checked ------------------------------------------------------------
+FROM python AS real-time
+COPY infra/spark/real_time/requirements.lock real-time.lock
+RUN --mount=type=cache,target=/root/.cache \
+    /build/uv/bin/uv pip install --require-hashes --python /opt/coinlake/venv --target /opt/coinlake/real-time \
+        -r real-time.lock
+
 # --- coinlake -----------------------------------------------------------------------------------------------------
 FROM spark AS coinlake
 LABEL org.opencontainers.image.title="coinlake" \
@@ -79,6 +97,7 @@ LABEL org.opencontainers.image.title="coinlake" \
       org.opencontainers.image.version="0.1.0"
 USER 0
 COPY --from=jars /opt/coinlake/jars /opt/coinlake/jars
+COPY --from=chart /opt/chart /opt/coinlake/chart
 COPY --from=python /opt/coinlake/python /opt/coinlake/python
 COPY --from=python /opt/coinlake/venv /opt/coinlake/venv
 COPY --chmod=0755 entrypoint.sh /opt/coinlake/entrypoint.sh
@@ -89,6 +108,7 @@ ENV PATH=/opt/coinlake/venv/bin:$PATH \
     COINLAKE_HOME=/var/lib/coinlake \
     COINLAKE_SPARK_HOME=/opt/spark \
     COINLAKE_SPARK_JARS=/opt/coinlake/jars \
+    COINLAKE_LIVE_CHART_LIBRARY=/opt/coinlake/chart/dist/lightweight-charts.standalone.production.mjs \
     XDG_CACHE_HOME=/var/lib/coinlake/cache \
     SPARK_WORKER_DIR=/var/lib/coinlake/work
 # Spark's own user, as a number: Kubernetes can tell that it is not root.
@@ -98,3 +118,8 @@ WORKDIR /var/lib/coinlake
 # tini reaps what Spark leaves behind and passes signals on; entrypoint.sh replaces itself by the command.
 ENTRYPOINT ["/usr/bin/tini", "--", "/opt/coinlake/entrypoint.sh"]
 CMD ["help"]
+
+# --- coinlake with Real-Time Mode -----------------------------------------------------------------------------------
+FROM coinlake AS coinlake-live
+COPY --from=real-time /opt/coinlake/real-time /opt/coinlake/real-time
+ENV COINLAKE_SPARK_LIVE_HOME=/opt/coinlake/real-time/pyspark

@@ -8,29 +8,31 @@ usage() {
     cat << 'EOF'
 usage: entrypoint.sh COMMAND [ARGUMENT ...]
 
-  generate      poll the venues into Kafka
-  process       land, join, build, publish
-  rebuild       compute a range anew, or only count what is missing
-  backfill      import archive files, or klines over REST
-  maintain      merge small files, remove old ones
-  simulate      the venues, generated or recorded
-  record        make a recording from the live venues
-  import        make a recording from snapshots of real answers
-  topics        apply | list
-  buckets       apply
-  lease         who writes the tables
-  show          a coin's candles
-  explain       one candle, back to its messages
-  gaps          the holes on record
-  asof          what the tables said at a time
-  reconcile     candles beside the exchange's own
-  env           export lines for pandas, DuckDB and others
-  shell         a Spark shell on the lake
-  spark-master  Spark's standalone master
-  spark-worker  Spark's standalone worker
-  driver        Spark on Kubernetes
-  executor      Spark on Kubernetes
-  help          this text
+  generate        poll the venues into Kafka
+  process         land, join, build, publish
+  rebuild         compute a range anew, or only count what is missing
+  backfill        import archive files, or klines over REST
+  maintain        merge small files, remove old ones
+  moving-average  a window that slides over the trades, for the live chart
+  serve-live      the live chart
+  simulate        the venues, generated or recorded
+  record          make a recording from the live venues
+  import          make a recording from snapshots of real answers
+  topics          apply | list
+  buckets         apply
+  lease           who writes the tables
+  show            a coin's candles
+  explain         one candle, back to its messages
+  gaps            the holes on record
+  asof            what the tables said at a time
+  reconcile       candles beside the exchange's own
+  env             export lines for pandas, DuckDB and others
+  shell           a Spark shell on the lake
+  spark-master    Spark's standalone master
+  spark-worker    Spark's standalone worker
+  driver          Spark on Kubernetes
+  executor        Spark on Kubernetes
+  help            this text
 
 Arguments go to the command: `entrypoint.sh generate --help`. Settings are COINLAKE_ variables, see .env.example.
 EOF
@@ -40,6 +42,9 @@ command=${1:-help}
 
 case "${command}" in
     generate | process | rebuild | backfill | maintain | simulate | record | import | topics | buckets | lease)
+        exec coinlake "$@"
+        ;;
+    moving-average | serve-live)
         exec coinlake "$@"
         ;;
     show | explain | gaps | asof | reconcile | env | shell)

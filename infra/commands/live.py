@@ -45,11 +45,13 @@ def serve_live(
     from serve.live.server import run
     from serve.live.settings import LiveSettings
 
+    settings = LiveSettings.load()
+    given = settings.live_chart_library
     run(
-        LiveSettings.load(),
+        settings,
         KafkaSettings.load(),
         MovingAverageSettings.load(),
-        ensure_chart_library() / MODULE,
+        Path(given) if given else ensure_chart_library() / MODULE,
         port_file=port_file,
         say=say,
     )

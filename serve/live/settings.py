@@ -31,6 +31,8 @@ class LiveSettings(SettingsGroup):
     """Serve everybody without a token on an address that is not loopback."""
     live_origins: Origins = ()
     """Further origins, such as https://charts.example, whose pages may open a WebSocket, separated by commas."""
+    live_chart_library: str = ""
+    """The module of Lightweight Charts that is there already; empty: fetched by npm into the cache."""
     live_history_seconds: Seconds = 120
     live_heartbeat_seconds: Seconds = 5
     """How long a client hears nothing at most."""

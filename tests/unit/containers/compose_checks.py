@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping
 from contracts.settings import IngestSettings, LakeSettings
 from infra import children
 from infra.object_store import BUCKETS
-from infra.spark.settings import memory_bytes
+from infra.spark.settings import SparkSettings, memory_bytes
 from tests.unit.containers.compose_facts import (
     CLUSTER,
     NEEDS,
@@ -21,7 +21,8 @@ from tests.unit.containers.compose_facts import (
 from tests.unit.containers.files import Document, services
 
 ONE_SHOT = ("topics", "buckets")
-ON_REQUEST = {"tools": "tools", "simulator": "simulator"}
+LIVE = ("moving-average", "live")
+ON_REQUEST = {"tools": "tools", "simulator": "simulator", "moving-average": "live", "live": "live"}
 """Services that start only when asked for, with their profiles."""
 
 
@@ -81,14 +82,18 @@ def _health_problems(found: Mapping[str, Document]) -> Iterable[str]:
 
 
 def _memory_problems(found: Mapping[str, Document]) -> Iterable[str]:
-    """Every service is bounded, and what runs side by side fits a machine of 8 GiB with room to spare."""
+    """Every service is bounded, and what runs without a request fits a machine of 8 GiB with room to spare."""
     sizes = {name: mebibytes(service.get("mem_limit")) for name, service in found.items()}
     for name, size in sizes.items():
         if size is None or not 256 <= size <= 2048:
             yield f"{name}: mem_limit: expected 256m to 2g, found {found[name].get('mem_limit')}"
-    always = sum(size or 0 for name, size in sizes.items() if name not in (*ONE_SHOT, "tools"))
+    always = sum(size or 0 for name, size in sizes.items() if name not in (*ONE_SHOT, "tools", *LIVE))
     if always > 7.5 * 1024:
         yield f"mem_limit: expected at most 7.5 GiB side by side, found {always} MiB"
+    if (sizes.get("moving-average") or 0) < (
+        memory_bytes(SparkSettings.model_fields["spark_live_memory"].default) >> 20
+    ) + 512:
+        yield "moving-average: mem_limit: expected room for the heap and for what Spark and Python need beside it"
     executor = memory_bytes(CLUSTER.spark_worker_memory) >> 20
     if (sizes.get("spark-worker") or 0) < executor + 256 + 512:
         yield "spark-worker: mem_limit: expected room for an executor, the worker and their JVMs' own memory"
@@ -106,6 +111,7 @@ def _grace_problems(found: Mapping[str, Document]) -> Iterable[str]:
     least = {
         "generator": ingest["request_timeout_seconds"] + ingest["drain_seconds"],
         "processor": children.GRACE_SECONDS,
+        "moving-average": children.GRACE_SECONDS,
         "kafka": 30.0,
     }
     for name, service in found.items():

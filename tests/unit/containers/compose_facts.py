@@ -4,40 +4,48 @@ from collections.abc import Mapping, Sequence
 
 from pydantic import SecretStr
 
-from contracts.settings import IngestSettings, JobSettings, KafkaSettings, LakeSettings, SettingsGroup
+from contracts.settings import (
+    IngestSettings,
+    JobSettings,
+    KafkaSettings,
+    LakeSettings,
+    MovingAverageSettings,
+    SettingsGroup,
+)
 from infra.object_store import StoreRootSettings
 from infra.settings import ClusterSettings, StackSettings
 from infra.setup.minio import VERSION as MINIO_VERSION
 from infra.spark.settings import SparkSettings
 from infra.stack import kafka
+from serve.live.settings import LiveSettings
 from tests.unit.containers.versions import kafka_version, project_version
 
 INSIDE = "kafka:19092"
 MINIO = "http://minio:9000"
-HEALTH_PORT, SIMULATOR_PORT, WORKER_PAGE, KAFKA_UI_PORT = 9464, 8000, 8081, 8090
+HEALTH_PORT, SIMULATOR_PORT, WORKER_PAGE, KAFKA_UI_PORT, LIVE_PORT = 9464, 8000, 8081, 8090, 8765
 STACK, CLUSTER = StackSettings.model_construct(), ClusterSettings.model_construct()
 SPARK_PORT, MASTER_PAGE = CLUSTER.spark_master_port, CLUSTER.spark_master_ui_port
-OF_THE_IMAGE = ("spark_home", "spark_jars")
+OF_THE_IMAGE = ("spark_home", "spark_jars", "spark_live_home", "live_chart_library")
 """Settings that the image has, and that a service must not take away from it."""
 
 Environment = Mapping[str, str]
 
 
 def images() -> dict[str, str]:
-    ours = ("topics", "buckets", "spark-master", "spark-worker", "tools", "generator", "processor", "simulator")
+    ours = ("topics", "buckets", "spark-master", "spark-worker", "tools", "generator", "processor", "live", "simulator")
     return {
         "kafka": f"apache/kafka:{kafka_version()}",
         "kafka-ui": "kafbat/kafka-ui:v1.5.0",
         "minio": f"coinlake-minio:{MINIO_VERSION}",
         **dict.fromkeys(ours, f"coinlake:{project_version()}"),
+        "moving-average": f"coinlake-live:{project_version()}",
     }
 
 
 def builds() -> dict[str, object]:
-    targets = {name: image.split(":")[0].removeprefix("coinlake-") for name, image in images().items()}
-    return {
-        name: {"context": ".", "target": target} for name, target in targets.items() if target in ("coinlake", "minio")
-    }
+    targets = {"coinlake": "coinlake", "coinlake-live": "coinlake-live", "coinlake-minio": "minio"}
+    named = {name: image.split(":")[0] for name, image in images().items()}
+    return {name: {"context": ".", "target": targets[image]} for name, image in named.items() if image in targets}
 
 
 def commands() -> dict[str, list[str]]:
@@ -52,17 +60,21 @@ def commands() -> dict[str, list[str]]:
         "tools": ["help"],
         "generator": ["generate", "--forever", "--log-format", "json"],
         "processor": ["process", "--trigger", "1 minute"],
+        "moving-average": ["moving-average"],
+        "live": ["serve-live"],
         "simulator": ["simulate", "--host", "0.0.0.0", "--port", str(SIMULATOR_PORT)],
     }
 
 
-def _passed(*groups: type[SettingsGroup], without: Sequence[str] = (), **defaults: str) -> dict[str, str]:
+def _passed(
+    *groups: type[SettingsGroup], without: Sequence[str] = (), optional: Sequence[str] = (), **defaults: str
+) -> dict[str, str]:
     """Return how compose passes groups of settings on: secrets required, others with a default of the containers."""
     lines = {}
     for group in groups:
         for field, info in group.model_fields.items():
             variable = f"COINLAKE_{field.upper()}"
-            secret = info.annotation is SecretStr
+            secret = info.annotation is SecretStr and field not in optional
             if field not in without:
                 lines[variable] = f"${{{variable}:?}}" if secret else f"${{{variable}:-{defaults.get(field, '')}}}"
     return lines
@@ -73,7 +85,11 @@ def environments() -> dict[str, Environment]:
     lake = _passed(LakeSettings, s3_endpoint=MINIO)
     job = _passed(JobSettings)
     root = _passed(StoreRootSettings)
-    driver = _passed(SparkSettings, without=(*OF_THE_IMAGE, "spark_master", "spark_driver_host"))
+    of_live = [field for field in SparkSettings.model_fields if field.startswith("spark_live_")]
+    driver = _passed(SparkSettings, without=(*OF_THE_IMAGE, *of_live, "spark_master", "spark_driver_host"))
+    average = _passed(MovingAverageSettings)
+    others = [field for field in SparkSettings.model_fields if field not in of_live]
+    live = _passed(LiveSettings, without=OF_THE_IMAGE, optional=("live_token",), live_open="true")
     return {
         "kafka": _kafka_environment(),
         "kafka-ui": {
@@ -106,6 +122,18 @@ def environments() -> dict[str, Environment]:
             **driver,
             "COINLAKE_SPARK_MASTER": f"spark://spark-master:{SPARK_PORT}",
             "COINLAKE_SPARK_DRIVER_HOST": "processor",
+        },
+        "moving-average": {
+            **kafka_settings,
+            **average,
+            **_passed(SparkSettings, without=(*OF_THE_IMAGE, *others)),
+        },
+        "live": {
+            **kafka_settings,
+            **average,
+            **live,
+            "COINLAKE_LIVE_HOST": "0.0.0.0",
+            "COINLAKE_LIVE_PORT": str(LIVE_PORT),
         },
     }
 
@@ -150,6 +178,7 @@ def ports() -> dict[str, list[str]]:
         "minio": published(StackSettings, "minio_port", "minio_console_port"),
         "spark-master": published(ClusterSettings, "spark_master_port", "spark_master_ui_port"),
         "spark-worker": [f"127.0.0.1:{WORKER_PAGE}:{WORKER_PAGE}"],
+        "live": [f"127.0.0.1:${{COINLAKE_LIVE_PORT:-{LIVE_PORT}}}:{LIVE_PORT}"],
     }
 
 
@@ -165,6 +194,8 @@ NEEDS = {
     "tools": {"topics": _DONE, "buckets": _DONE},
     "generator": {"topics": _DONE, "simulator": {**_HEALTHY, "required": False}},
     "processor": {"topics": _DONE, "buckets": _DONE, "spark-worker": _HEALTHY},
+    "moving-average": {"topics": _DONE},
+    "live": {"topics": _DONE},
 }
 
 
@@ -183,5 +214,6 @@ def health_tests() -> dict[str, list[str]]:
         "spark-worker": page(WORKER_PAGE, "/json/"),
         "generator": page(HEALTH_PORT, "/healthz"),
         "processor": ["CMD", "coinlake", "lease", "--here"],
+        "live": page(LIVE_PORT, "/healthz"),
         "simulator": page(SIMULATOR_PORT, "/_simulator/clock"),
     }

@@ -1,5 +1,6 @@
 """What the Dockerfile, its ignore file, the entry point and the page must say, worked out from the code."""
 
+import base64
 import re
 from collections.abc import Callable, Iterable, Mapping
 
@@ -8,13 +9,14 @@ import typer.main
 from contracts.settings import SettingsGroup
 from infra import jars
 from infra.cli import build_app
-from infra.setup import java
+from infra.setup import chart_library, java
+from infra.setup.chart_library import LIGHTWEIGHT_CHARTS
 from infra.setup.minio import VERSION as MINIO_VERSION
 from tests.unit.containers.compose_facts import OF_THE_IMAGE, SIMULATOR_PORT
 from tests.unit.containers.files import PATHS, ContainerFiles, services
 from tests.unit.containers.versions import locked, project, project_version
 
-EMBEDDED_ONLY = {"up", "down", "status", "logs", "demo", "crashtest"}
+EMBEDDED_ONLY = {"up", "down", "status", "logs", "demo", "crashtest", "live"}
 """Commands that start servers of their own, which a container has beside it instead."""
 
 NOT_OF_COINLAKE = {"spark-master", "spark-worker", "driver", "executor"}
@@ -75,6 +77,8 @@ def _versions(files: ContainerFiles) -> Iterable[str]:
         yield f"Dockerfile: expected one exact Python within {project()['requires-python']}, found {sorted(pythons)}"
 
 
+_CHART_ARCHIVE = f"{LIGHTWEIGHT_CHARTS.name}-{LIGHTWEIGHT_CHARTS.version}.tgz"
+_CHART_DIGEST = base64.b64decode(LIGHTWEIGHT_CHARTS.integrity.removeprefix("sha512-")).hex()
 _LINES = {
     "jars": (
         "COPY infra/jars/spark-pom.xml pom.xml",
@@ -120,6 +124,26 @@ _LINES = {
         "WORKDIR /var/lib/coinlake",
         'ENTRYPOINT ["/usr/bin/tini", "--", "/opt/coinlake/entrypoint.sh"]',
         'CMD ["help"]',
+        "COPY --from=chart /opt/chart /opt/coinlake/chart",
+        f"COINLAKE_LIVE_CHART_LIBRARY=/opt/coinlake/chart/{chart_library.MODULE}",
+    ),
+    "chart": (
+        f"npm pack {LIGHTWEIGHT_CHARTS.name}@{LIGHTWEIGHT_CHARTS.version} ",
+        f'echo "{_CHART_DIGEST}  {_CHART_ARCHIVE}" > sums',
+        "sha512sum -c sums",
+        f"tar -xzf {_CHART_ARCHIVE} package/{chart_library.MODULE} package/LICENSE",
+        "mv package /opt/chart",
+    ),
+    "real-time": (
+        "FROM python AS real-time",
+        "COPY infra/spark/real_time/requirements.lock real-time.lock",
+        "pip install --require-hashes --python /opt/coinlake/venv --target /opt/coinlake/real-time",
+        "-r real-time.lock",
+    ),
+    "coinlake-live": (
+        "FROM coinlake AS coinlake-live",
+        "COPY --from=real-time /opt/coinlake/real-time /opt/coinlake/real-time",
+        "ENV COINLAKE_SPARK_LIVE_HOME=/opt/coinlake/real-time/pyspark",
     ),
 }
 """What must stand in each stage: paths that other stages, compose and Kubernetes rely on, checked hashes, users."""
@@ -127,11 +151,12 @@ _LINES = {
 
 def _stages(files: ContainerFiles) -> Iterable[str]:
     stages = files.stages()
-    if list(stages) != ["jars", "minio-build", "minio", "spark", "python", "coinlake"]:
-        yield f"Dockerfile: expected coinlake as the last stage, found the stages {', '.join(stages)}"
+    expected = ["jars", "minio-build", "minio", "chart", "spark", "python", "real-time", "coinlake", "coinlake-live"]
+    if list(stages) != expected:
+        yield f"Dockerfile: expected the stages {', '.join(expected)}, found {', '.join(stages)}"
     for name, lines in _LINES.items():
         yield from (f"Dockerfile: stage {name}: expected {line}" for line in lines if line not in stages.get(name, ""))
-    for name in ("minio", "coinlake"):
+    for name in ("minio", "coinlake"):  # coinlake-live has that of coinlake
         users = re.findall(r"^USER (\S+)$", stages.get(name, ""), re.MULTILINE)
         if not users or users[-1] == "0":
             yield f"Dockerfile: stage {name}: expected a user that is not root at its end"

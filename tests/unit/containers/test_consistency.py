@@ -1,8 +1,6 @@
 """The container files say what the code says, and changing any one fact in them is seen."""
 
 import copy
-import importlib
-import pkgutil
 import re
 from collections.abc import Iterator
 from dataclasses import replace
@@ -10,12 +8,10 @@ from typing import Any
 
 import pytest
 
-import infra
-from contracts.settings import IngestSettings, JobSettings, KafkaSettings, LakeSettings, SettingsGroup
-from infra.spark.settings import SparkSettings
 from tests.unit.containers.compose_checks import compose_problems
 from tests.unit.containers.files import ContainerFiles, Document, services
 from tests.unit.containers.image_checks import image_problems, required
+from tests.unit.settings_groups import settings_groups
 
 FREE = {"interval", "timeout", "retries", "start_period", "start_interval"}
 """What may be tuned: how often the health of a service is looked at."""
@@ -36,18 +32,14 @@ OTHER_IN_CONTAINERS = {
     "health_port",
     "spark_master",
     "spark_driver_host",
+    "live_host",
+    "live_port",
+    "live_open",
 }
 
 
-def groups() -> list[type[SettingsGroup]]:
-    for module in pkgutil.walk_packages(infra.__path__, "infra."):
-        if not module.name.endswith("__main__"):
-            importlib.import_module(module.name)
-    return [group for group in SettingsGroup.__subclasses__() if not group.__module__.startswith("tests")]
-
-
 def problems(files: ContainerFiles) -> list[str]:
-    return [*compose_problems(*files.documents()), *image_problems(files, groups())]
+    return [*compose_problems(*files.documents()), *image_problems(files, settings_groups())]
 
 
 def test_the_container_files_say_what_the_code_says() -> None:
@@ -61,13 +53,13 @@ def test_compose_starts_only_with_secrets_of_your_own() -> None:
     }
 
 
-@pytest.mark.parametrize("name", ["tools", "topics", "generator", "processor"])
+@pytest.mark.parametrize("name", ["tools", "topics", "generator", "processor", "moving-average", "live"])
 def test_what_is_not_set_in_env_is_the_default_in_a_container(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
     service = services(*ContainerFiles.read().documents())[name]
     for variable, text in service["environment"].items():
         monkeypatch.setenv(variable, re.sub(r"\$\{\w+:[-?]([^}]*)\}", r"\1", text))
     monkeypatch.setenv("COINLAKE_HOME", "/nonexistent")
-    for group in (KafkaSettings, LakeSettings, IngestSettings, JobSettings, SparkSettings):
+    for group in settings_groups():
         loaded, default = group.load().model_dump(mode="json"), group.model_construct().model_dump(mode="json")
         changed = {field for field, value in loaded.items() if value != default[field]}
         assert changed <= OTHER_IN_CONTAINERS, f"{name}: {changed}"
@@ -118,6 +110,18 @@ BROKEN = [
     ("dockerignore", "!simulator\n", "", ".dockerignore"),
     ("dockerignore", "!simulator\n", "!simulator\n!.env\n", ".dockerignore"),
     ("dockerignore", "**/.env\n", "", ".dockerignore"),
+    # the live chart
+    ("dockerfile", "lightweight-charts@5.2.1", "lightweight-charts@5.2.0", "stage chart"),
+    ("dockerfile", "215c282b", "215c282c", "stage chart"),
+    ("dockerfile", "real_time/requirements.lock", "real_time/requirements.in", "stage real-time"),
+    ("dockerfile", "install --require-hashes", "install", "stage real-time"),
+    ("dockerfile", "LIVE_HOME=/opt/coinlake/real-time/pyspark", "LIVE_HOME=/opt/spark", "stage coinlake-live"),
+    ("crypto", "coinlake-live:0.1.0", "coinlake:0.1.0", "moving-average: image"),
+    ("crypto", "COINLAKE_LIVE_HOST: 0.0.0.0", "COINLAKE_LIVE_HOST: 127.0.0.1", "COINLAKE_LIVE_HOST"),
+    ("crypto", "127.0.0.1:${COINLAKE_LIVE_PORT", "0.0.0.0:${COINLAKE_LIVE_PORT", "live: ports"),
+    ("crypto", "COINLAKE_LIVE_TOKEN: ${COINLAKE_LIVE_TOKEN:-}", "COINLAKE_LIVE_TOKEN: none", "COINLAKE_LIVE_TOKEN"),
+    ("crypto", "mem_limit: 1g", "mem_limit: 512m", "moving-average: mem_limit"),
+    ("crypto", "profiles: [live]", "profiles: [chart]", "live: profiles"),
     # topics and buckets
     ("base", "command: [topics, apply]", "command: [topics, list]", "topics: command"),
     ("base", "command: [buckets, apply]", "command: [topics, apply]", "buckets: command"),
@@ -158,14 +162,14 @@ BROKEN = [
     ("entrypoint", "spark-master)", "spark-main)", "spark-m"),
     ("entrypoint", "deploy.worker.Worker", "deploy.master.Worker", "worker.Worker"),
     ("entrypoint", 'exec coinlake "$@"', 'coinlake "$@"', "exec coinlake"),
-    ("entrypoint", "  show          a coin's candles\n", "", "a line of help"),
+    ("entrypoint", "  show            a coin's candles\n", "", "a line of help"),
     ("page", "8090", "8091", "containers.md: kafka-ui"),
     ("page", ":docker-compose-crypto.yml\n", "\n", "COMPOSE_FILE"),
     ("page", "COINLAKE_MINIO_ROOT_USER=root", "COINLAKE_S3_REGION=root", "to be drawn"),
     ("page", "docker compose up --build", "docker compose -f docker-compose.yml up --build", "COMPOSE_FILE to do for"),
     (
         "page",
-        "docker compose --profile simulator --profile tools down",
+        "docker compose --profile live --profile simulator --profile tools down",
         "docker compose down",
         "down with the profiles",
     ),

@@ -1,24 +1,14 @@
 """Lists kept in files beside the code say what the code says."""
 
-import importlib
-import pkgutil
 import re
 import tomllib
 from pathlib import Path
 
 from pydantic import SecretStr
 
-import infra
-from contracts.settings import SettingsGroup
+from tests.unit.settings_groups import settings_groups
 
 ROOT = Path(__file__).parent.parent.parent.parent
-
-
-def groups() -> list[type[SettingsGroup]]:
-    for module in pkgutil.walk_packages(infra.__path__, "infra."):
-        if not module.name.endswith("__main__"):
-            importlib.import_module(module.name)
-    return [group for group in SettingsGroup.__subclasses__() if not group.__module__.startswith("tests")]
 
 
 def _written(default: object) -> str:
@@ -29,7 +19,7 @@ def _written(default: object) -> str:
 
 def test_env_example_names_every_setting_with_its_default() -> None:
     expected = {"COINLAKE_HOME": ".coinlake"}
-    for group in groups():
+    for group in settings_groups():
         for name, field in group.model_fields.items():
             default = field.default
             expected[f"COINLAKE_{name.upper()}"] = _written(default)
