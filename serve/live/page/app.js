@@ -7,7 +7,8 @@ import { Frames, afterFrame } from "./frames.js";
 import { LastMinute, Report } from "./latency.js";
 import { Market } from "./market.js";
 import { Readout } from "./readout.js";
-import { fetchSymbols, fillPicker, symbolIn } from "./symbols.js";
+import { Server } from "./server.js";
+import { fetchSymbols, fillPicker, firstChoice, symbolIn } from "./symbols.js";
 import { followTheme } from "./theme.js";
 
 const SYMBOLS_EVERY_MS = 5000;
@@ -18,6 +19,7 @@ const NO_FORECAST = "none";
 
 const element = (id) => document.getElementById(id);
 const clock = new WallClock({ date: Date.now, elapsed: () => performance.now(), origin: performance.timeOrigin });
+const server = new Server(location);
 const market = new Market();
 const minute = new LastMinute();
 const report = new Report();
@@ -26,8 +28,10 @@ const readout = new Readout(element);
 
 let symbol = null;
 let symbols = null;
+let isTokenMissing = false;
 let windows = { window_ms: 3000, slide_ms: 500, history_ms: 120_000 };
 let shownSince = 0;
+let isCaughtUp = false; // the server has told what it knew when we came
 let rowsWanted = null; // rows to show once there are points; null when they are shown
 let changed = new Set(); // ends of windows that are not drawn as they are known; null when all are to be drawn anew
 let arrived = []; // points that are to be timed with the next frame
@@ -43,7 +47,7 @@ const frames = new Frames({
 });
 
 const connection = new Connection({
-  open: () => new WebSocket(`${location.protocol === "https:" ? "wss" : "ws"}://${location.host}/ws`),
+  open: () => new WebSocket(server.socket),
   after: (duration, callback) => {
     const timer = setTimeout(callback, duration);
     return () => clearTimeout(timer);
@@ -62,13 +66,15 @@ function told(message) {
     fillRanges();
     restart();
   }
-  if (message.type === "hello" || message.type === "heartbeat") clock.heard(message.time);
+  clock.heard(message.time ?? message.sent);
+  if (message.type === "hello") isCaughtUp = symbol === null;
   if (message.type === "history") takeHistory(message);
   if (message.type === "points") take(message.points, message.sent);
 }
 
 function takeHistory({ symbol: of, points, reset }) {
   if (of !== symbol) return;
+  isCaughtUp = true;
   if (reset) {
     market.book(of).points.clear();
     restart();
@@ -140,6 +146,7 @@ function show(other) {
   document.title = `${symbol} · coinlake live`;
   minute.clear();
   report.clear();
+  readout.restart();
   restart();
   connection.subscribe();
   fillPicker(element("symbol"), symbols ?? [], symbol);
@@ -147,10 +154,11 @@ function show(other) {
 }
 
 async function refreshSymbols() {
-  const found = await fetchSymbols();
+  const { symbols: found, needsToken } = await fetchSymbols(server.symbols);
+  isTokenMissing = needsToken;
   if (found !== null) {
     symbols = found;
-    if (symbol === null) show(symbolIn(location.hash) ?? found[0]?.symbol ?? null);
+    if (symbol === null) show(symbolIn(location.hash) ?? firstChoice(found));
     fillPicker(element("symbol"), found, symbol);
   }
   tick();
@@ -158,11 +166,14 @@ async function refreshSymbols() {
 
 // What changes without a message: ages, countdowns, the notice.
 function tick() {
+  clock.adjust();
   const book = symbol === null ? null : market.book(symbol);
   const event = book?.points.event ?? null;
   const now = clock.now() + clock.serverAhead;
   readout.showState({
     state: connection.state,
+    isCaughtUp,
+    isTokenMissing,
     reason: connection.reason,
     retryAt: connection.retryAt,
     now: performance.now(),
@@ -255,10 +266,10 @@ globalThis.coinlake = Object.freeze({
   get symbol() {
     return symbol;
   },
-  get points() {
-    return (symbol === null ? null : market.book(symbol))?.points.size ?? 0;
+  get windows() {
+    return (symbol === null ? null : market.book(symbol))?.points.shown().map((point) => ({ ...point })) ?? [];
   },
-  get newest() {
+  get newestDrawn() {
     return chart.lastEnd;
   },
   get painted() {

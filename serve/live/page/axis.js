@@ -11,8 +11,9 @@ export function clockTime(seconds) {
   return rest === "" ? whole : `${whole}.${rest}`;
 }
 
-// Seconds whose multiples are marked first where there is not room for a mark at each row.
-const ROUND = [3600, 600, 300, 60, 30, 15, 5, 1];
+// Seconds whose multiples are marked first where there is not room for a mark at each row. The library fills what is
+// between two marks with any that have room: 15 between 30 and 5 would let it mark 15, 22 and 30.
+const ROUND = [3600, 1800, 600, 300, 60, 30, 10, 5, 1];
 
 // Return how round a time of the chart is: the greater, the sooner it is marked.
 export function roundness(seconds) {

@@ -108,7 +108,9 @@ export class PriceChart {
   }
 
   scrollToOldest() {
-    this.scrollBy(-this.#rows);
+    const scale = this.#chart.timeScale();
+    const range = scale.getVisibleLogicalRange();
+    if (range !== null) scale.setVisibleLogicalRange({ from: 0, to: range.to - range.from });
   }
 
   // Show more time or less, the newest row in sight staying where it is.

@@ -1,8 +1,9 @@
 // What stands in place of the chart while there is none, and what to do about it; null when the chart has something.
 //
 // state, reason: the connection's. symbols: names of those with data, null while unknown. symbol: the one to show.
-export function noticeFor({ state, reason, symbols, symbol, size, waited }) {
+export function noticeFor({ state, isTokenMissing, reason, symbols, symbol, size, waited }) {
   if (size > 0) return null;
+  if (isTokenMissing) return NO_TOKEN;
   if (state === "reconnecting") return reason === null ? NO_SERVER : { ...REFUSED, detail: `It said: ${reason}` };
   if (state === "connecting" || symbols === null) return CONNECTING;
   if (symbols.length === 0) return NO_PRICES;
@@ -12,6 +13,10 @@ export function noticeFor({ state, reason, symbols, symbol, size, waited }) {
 
 const CONNECTING = { title: "Connecting …", detail: "" };
 const LOADING = { title: "Loading …", detail: "" };
+const NO_TOKEN = {
+  title: "A token is needed",
+  detail: "Open this page with ?token=… at the end of its address.",
+};
 const NO_SERVER = {
   title: "The server does not answer",
   detail: "Is `coinlake live` still running? The page connects by itself as soon as it is.",

@@ -10,6 +10,7 @@ export class Readout {
   #element;
   #latency;
   #pointed = null;
+  #widths = new Map();
 
   // element(id) -> the element of the page.
   constructor(element) {
@@ -26,6 +27,11 @@ export class Readout {
     this.#write("mean-name", `Mean of ${duration / 1000} s`);
   }
 
+  // Another symbol has numbers of other lengths.
+  restart() {
+    this.#widths.clear();
+  }
+
   // The legend tells of the window that ends here, ms; null: of the newest.
   pointAt(end) {
     this.#pointed = end;
@@ -36,10 +42,10 @@ export class Readout {
     const pointed = points.find(({ end }) => end === this.#pointed) ?? newest;
     this.#write("price", written(newest?.last ?? null, digits));
     for (const field of ["last", "mean", "vwap"]) {
-      this.#write(`legend-${field}`, written(pointed?.[field] ?? null, digits));
+      this.#writeSteadily(`legend-${field}`, written(pointed?.[field] ?? null, digits));
     }
     const at = line.find(({ time }) => time === pointed?.end) ?? line.at(-1);
-    this.#write("legend-forecast", at === undefined ? "" : withBand(at, digits));
+    this.#writeSteadily("legend-forecast", at === undefined ? "" : withBand(at, digits));
     this.#showChange(points);
   }
 
@@ -89,7 +95,7 @@ export class Readout {
     const block = this.#element("change");
     block.dataset.way = share > 0 ? "up" : share < 0 ? "down" : "none";
     const over = points.length > 1 ? ` in ${spoken(points.at(-1).end - points[0].end)}` : "";
-    this.#write("change", over === "" ? "" : `${share > 0 ? "+" : ""}${share.toFixed(3)} %${over}`);
+    this.#write("change", over === "" ? "" : `${share < 0 ? "−" : "+"}${Math.abs(share).toFixed(3)} %${over}`);
   }
 
   #showAge(age) {
@@ -105,11 +111,25 @@ export class Readout {
     this.#element("retry").hidden = notice?.retry !== true;
   }
 
+  // A number that gets shorter must not move what is beside it: a line of the legend could come and go with each price.
+  #writeSteadily(id, text) {
+    this.#write(id, text);
+    const width = widthOf(text);
+    if (width <= (this.#widths.get(id) ?? 0)) return;
+    this.#widths.set(id, width);
+    this.#element(id).style.minWidth = `${width}ch`;
+  }
+
   // Writing what is there already would make screen readers say it again.
   #write(id, text) {
     const target = this.#element(id);
     if (target.textContent !== text) target.textContent = text;
   }
+}
+
+// In widths of a digit.
+function widthOf(text) {
+  return text.replace(/[,. ]/g, "").length + text.replace(/[^,. ]/g, "").length / 2;
 }
 
 function withBand({ value, upper }, digits) {
