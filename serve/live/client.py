@@ -70,6 +70,8 @@ class Client:
         if self._gone:
             return
         self._wrote = self._shared.clock.monotonic()
+        if not self._socket.full:
+            self._flowed = self._wrote
         try:
             await self._socket.write(frame)
         except ConnectionError:
@@ -110,7 +112,6 @@ class Client:
         try:
             while self._pending and not self._gone:
                 await self._socket.drain()
-                self._flowed = self._shared.clock.monotonic()
                 await self._send_next()
         except ConnectionError:
             self._gone = True

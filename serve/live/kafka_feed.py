@@ -139,7 +139,7 @@ class KafkaFeed:
             if message is None:
                 self._ask(consumer)
             messages = [] if message is None else [message, *consumer.consume(_MESSAGES, 0)]
-            batch = self._batch(messages)
+            batch = self._batch([message for message in messages if message.error() is None])
             if batch.points or batch.unreadable or (batch.caught_up and not told):
                 told = batch.caught_up
                 while not self._ahead.acquire(timeout=_POLL_SECONDS):
@@ -147,15 +147,14 @@ class KafkaFeed:
                         return
                 self._starts_anew = False
                 hand_over(batch)
+            # Not before what was read beside them is handed over: to open the topic again goes on after it.
+            for error in filter(None, (message.error() for message in messages)):
+                self._judge(error)
 
     def _batch(self, messages: Sequence[Message]) -> Batch:
         points: list[Point] = []
         unreadable = 0
         for message in messages:
-            error = message.error()
-            if error is not None:
-                self._judge(error)
-                continue
             partition, offset = message.partition(), message.offset()
             assert partition is not None
             assert offset is not None
@@ -176,7 +175,7 @@ class KafkaFeed:
     def _caught_up(self) -> bool:
         if self._give_up_at is not None and self._clock.monotonic() > self._give_up_at:
             return True
-        return all(self._next[partition] >= end for partition, end in self._ends.items())
+        return all(self._next.get(partition, 0) >= end for partition, end in self._ends.items())
 
     def _judge(self, error: KafkaError) -> None:
         """Open the topic again where it is gone; all else librdkafka goes on to try."""
