@@ -3,16 +3,15 @@
 import resource
 import subprocess
 import time
-from collections.abc import Iterable, Mapping
-from contextlib import suppress
+from collections.abc import Mapping
 from enum import StrEnum
 from pathlib import Path
 
 import msgspec
-import psutil
 
 from benchmarks.plans import Plan
 from benchmarks.stages import StageClock
+from benchmarks.usage import cpu_seconds, tree
 from contracts.settings import LakeSettings
 from infra.children import Child
 from infra.demo.memory import PeakMemory
@@ -74,7 +73,7 @@ def measure(plan: Plan, rows: int, spark: SparkSettings, home: Path, limit_secon
     servers = [found.process for found in processes.find(layout)]
     log.parent.mkdir(parents=True, exist_ok=True)
     log.unlink(missing_ok=True)
-    children_before, servers_before = _children_cpu_seconds(), _cpu_seconds(servers)
+    children_before, servers_before = _children_cpu_seconds(), cpu_seconds(servers)
     began = time.monotonic()
     clock = StageClock(time.monotonic)
     errors = log.with_suffix(".err")
@@ -89,8 +88,8 @@ def measure(plan: Plan, rows: int, spark: SparkSettings, home: Path, limit_secon
             f"the {plan.name} plan", submitted.command, env=submitted.env, each_line=each_line, log=errors
         ) as job:
             with (
-                PeakMemory(lambda: _tree(job.pid), SAMPLE_SECONDS) as job_memory,
-                PeakMemory(lambda: [*_tree(job.pid), *servers], SAMPLE_SECONDS) as memory,
+                PeakMemory(lambda: tree(job.pid), SAMPLE_SECONDS) as job_memory,
+                PeakMemory(lambda: [*tree(job.pid), *servers], SAMPLE_SECONDS) as memory,
             ):
                 ending = _wait(job, limit_seconds)
                 seconds = time.monotonic() - began
@@ -102,7 +101,7 @@ def measure(plan: Plan, rows: int, spark: SparkSettings, home: Path, limit_secon
         seconds=seconds,
         rows_per_second=rows / seconds,
         cpu_seconds=_children_cpu_seconds() - children_before,
-        server_cpu_seconds=_cpu_seconds(servers) - servers_before,
+        server_cpu_seconds=cpu_seconds(servers) - servers_before,
         job_peak_bytes=job_memory.peak_bytes,
         peak_bytes=memory.peak_bytes,
         objects=_objects(LakeSettings.load()),
@@ -119,14 +118,6 @@ def _wait(job: Child, limit_seconds: float) -> Ending:
         return Ending.NOT_FINISHED
 
 
-def _tree(pid: int) -> list[psutil.Process]:
-    try:
-        root = psutil.Process(pid)
-        return [root, *root.children(recursive=True)]
-    except psutil.NoSuchProcess:
-        return []
-
-
 def _children_cpu_seconds() -> float:
     """Return the CPU time of all our children that have ended, and of theirs that they waited for.
 
@@ -134,15 +125,6 @@ def _children_cpu_seconds() -> float:
     """
     used = resource.getrusage(resource.RUSAGE_CHILDREN)
     return used.ru_utime + used.ru_stime
-
-
-def _cpu_seconds(running: Iterable[psutil.Process]) -> float:
-    total = 0.0
-    for process in running:
-        with suppress(psutil.NoSuchProcess):
-            times = process.cpu_times()
-            total += times.user + times.system
-    return total
 
 
 def _objects(lake: LakeSettings) -> int:

@@ -16,9 +16,9 @@ from benchmarks.live_engines.engines import Command, Engine
 from benchmarks.live_engines.latency import Latency, Timed, summarize, time_events
 from benchmarks.live_engines.probe import wait_ready
 from benchmarks.live_engines.results import read_topic, told_by, trade_times
-from benchmarks.live_engines.usage import cpu_seconds, tree
 from benchmarks.live_engines.verdict import Verdict, judge
 from benchmarks.live_engines.windows import Told, fill_windows
+from benchmarks.usage import cpu_seconds, tree
 from contracts.errors import StackError
 from contracts.streams import BINANCE_AGG_TRADES, CRYPTO_DATA_AGGREGATED
 from infra.children import Child
