@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 import boto3
+import psutil
 import pytest
 from confluent_kafka import Producer
 from deltalake import DeltaTable
@@ -123,6 +124,20 @@ def ran(command: list[str], log: Path, env: Mapping[str, str] | None = None) -> 
     with Child("command", command, env=env, each_line=out.append, log=log) as child:
         code = child.wait(RUN_SECONDS)
     return Ran(code, out, log.read_text(errors="replace").splitlines(), time.monotonic() - began)
+
+
+def anything_of(folder: Path) -> list[str]:
+    """Return the processes that were started with this folder in their command, environment or working folder."""
+    found = []
+    for process in psutil.process_iter():
+        try:
+            said = [*process.cmdline(), *process.environ().values(), process.cwd()]
+            # Not the variables of whoever runs the tests: some name the test that runs.
+            if process.pid != os.getpid() and any(str(folder) in text for text in said):
+                found.append(f"{process.pid} {' '.join(process.cmdline())[:300]}")
+        except psutil.Error:
+            continue
+    return found
 
 
 def coinlake(stack: StackInfo, *arguments: str, **variables: str) -> Ran:

@@ -41,7 +41,7 @@ from infra.stack import (
 )
 from infra.stack.health import spark_worker_is_ready
 from infra.stack.layout import Layout, read_env
-from tests.integration.conftest import COINLAKE, Ran, coinlake, own_stack, play, ran
+from tests.integration.conftest import COINLAKE, Ran, anything_of, coinlake, own_stack, play, ran
 
 WORKERS = ("spark-worker-1", "spark-worker-2")
 SMALL = ClusterSettings(spark_master_port=0, spark_master_ui_port=0, spark_worker_cores=1, spark_worker_memory="512m")
@@ -80,20 +80,6 @@ def world(tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
         stack = up(alone.home, cluster=Cluster(2, SMALL))
         yield World(stack, folder, local)
     assert anything_of(folder) == []
-
-
-def anything_of(folder: Path) -> list[str]:
-    """Return the processes that were started with this folder in their command, environment or working folder."""
-    found = []
-    for process in psutil.process_iter():
-        try:
-            said = [*process.cmdline(), *process.environ().values(), process.cwd()]
-            # Not the variables of whoever runs the tests: some name the test that runs.
-            if process.pid != os.getpid() and any(str(folder) in text for text in said):
-                found.append(f"{process.pid} {' '.join(process.cmdline())[:300]}")
-        except psutil.Error:
-            continue
-    return found
 
 
 # --- the same tables ------------------------------------------------------------------------------------------------
