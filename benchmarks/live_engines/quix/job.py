@@ -8,8 +8,8 @@ from quixstreams import Application  # type: ignore[import-not-found]
 from quixstreams.dataframe.windows.aggregations import Count, Last, Max, Sum  # type: ignore[import-not-found]
 
 WINDOW_MS, SLIDE_MS, LATENESS_MS = 3000, 500, 5000
-COMMIT_SECONDS = float(os.environ.get("Q_COMMIT", "1"))
-LINGER_MS = int(os.environ.get("Q_LINGER", "1"))
+COMMIT_SECONDS = 1.0
+LINGER_MS = 1
 
 
 def milliseconds(text: str) -> int:
