@@ -1,7 +1,7 @@
 """The moving average in Flink's SQL.
 
-Each event is spread over its windows by HOP, and a window is told anew with each event by an OVER aggregate in the
-order of arrival: plain appends, six for an event, as ours. A grouped window with early firing would write upserts with a
+Each event is spread over its windows by HOP, and a window is told anew with each event by an OVER aggregate in order of
+arrival: plain appends, six for an event, as ours. A grouped window with early firing would write upserts with a
 tombstone for each, and refuses LAST_VALUE (2.3.0: the function has no `merge`). Tuned for latency: no wait in network
 buffers, one slot, state on the heap, a checkpoint every 10 s, the producer's linger as in every engine here.
 """
