@@ -31,10 +31,13 @@ def average_trades(trades: DataFrame, windows: Sliding) -> DataFrame:
 
     In: the columns of AggTrade, and kafka_time. Out: as `_told`. What is newest is so by (event_time, agg_trade_id).
     """
-    order = _order(F.col("agg_trade_id"))
-    notional = multiply(F.col("price"), F.col("quantity"))
+    order = F.col("order")
+    # Once for each trade, and not again for each of its windows: exact products take time.
+    trades = trades.withColumns(
+        {"order": _order(F.col("agg_trade_id")), "notional": multiply(F.col("price"), F.col("quantity"))}
+    )
     return _told(
-        trades.select("*", windows.of(F.col("event_time")).alias("window"), notional.alias("notional"))
+        trades.withColumn("window", windows.of(F.col("event_time")))
         .groupBy("window", *SYMBOL)
         .agg(
             *_newest(order, F.lit(True)),
