@@ -4,7 +4,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 # Where embedded stacks may run: the user's own, those of the demo, the reconciliation, the crash test and the benchmark.
 HOMES := .coinlake .coinlake/demo .coinlake/reconcile .coinlake/crashtest/drivers .coinlake/crashtest/generator \
-	.coinlake/bench/bench-stack .coinlake/bench/archive-stack
+	.coinlake/bench/bench-stack .coinlake/bench/archive-stack .coinlake/bench/live-stack .coinlake/live
 # make reconcile DATA=FOLDER compares other archives: the exchange's 1m files become our candles, its 5m and 1h files judge them.
 DATA ?= ../shared/data/binance/klines_spot
 PYTEST := $(BIN)/python -m pytest
@@ -14,7 +14,7 @@ TEST_GROUPS ?= 2
 BENCH_FLAGS = $(foreach rows,$(BENCH_ROWS),--rows $(rows)) $(if $(BENCH_PLANS),--plans $(BENCH_PLANS)) $(if $(BENCH_LIMIT),--limit $(BENCH_LIMIT))
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo reconcile bench up down status check format test test-unit test-streaming test-integration test-recorded lock clean
+.PHONY: help setup demo reconcile bench bench-live up down status check format test test-unit test-streaming test-integration test-recorded lock clean
 
 help: ## list the tasks
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "make %-18s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -33,6 +33,10 @@ reconcile: setup ## make candles of the klines in DATA and compare them with the
 
 bench: setup ## measure ingest, the job beside a plain one, archives beside DuckDB and Polars: tables, JSON, a chart (40 minutes)
 	@$(BIN)/python -m benchmarks $(BENCH_FLAGS)
+
+bench-live: setup ## measure the live chart: event to painted frame, 1,000 clients, engines side by side (70 minutes, needs Chromium)
+	@$(BIN)/python -m benchmarks.live_chart --out .coinlake/bench/live-chart.json
+	@$(BIN)/python -m benchmarks.live_engines --out .coinlake/bench/live-engines.json
 
 up: setup ## start Kafka and the object store
 	@$(BIN)/coinlake up

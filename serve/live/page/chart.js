@@ -184,7 +184,8 @@ export class PriceChart {
   }
 }
 
-// The library writes into what it is given, so each line gets data of its own; without a value it is a gap.
+// The library writes into what it is given, so each line gets data of its own. A row without a value takes its place on
+// the axis of time, and the line goes straight over it.
 function datum({ end, point }, field) {
   const time = secondsOf(end);
   const value = point?.[field] ?? null;
