@@ -1,7 +1,6 @@
 """`python -m benchmarks`: measure, print, and keep results.json and chart.svg. `make bench` runs it."""
 
 import datetime as dt
-import signal
 import sys
 from enum import StrEnum
 from pathlib import Path
@@ -15,10 +14,9 @@ from benchmarks.ingest import measure_ingest
 from benchmarks.lakehouse import MASTER, measure_sizes
 from benchmarks.machine import this_machine
 from benchmarks.plans import DEFAULT_PLANS, PLANS
+from benchmarks.program import main_of
 from benchmarks.report import Results, archive_problems, growth_of, keep, problems_of, show
-from contracts.errors import CoinlakeError
 from contracts.settings import JobSettings, home
-from infra.cli import TERMINATED
 from infra.spark.settings import SparkSettings
 from infra.terminal import say
 
@@ -75,15 +73,5 @@ def bench(
         raise typer.Exit(1)
 
 
-def main() -> None:
-    """Run from the command line; an error of ours is one line, and SIGTERM stops everything as Ctrl-C does."""
-    signal.signal(signal.SIGTERM, lambda *_: sys.exit(TERMINATED))
-    try:
-        typer.run(bench)
-    except CoinlakeError as error:
-        print(f"bench: {' '.join(str(error).split())}", file=sys.stderr)
-        sys.exit(error.exit_code)
-
-
 if __name__ == "__main__":
-    main()
+    main_of(bench, "bench")

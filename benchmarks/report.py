@@ -15,6 +15,7 @@ from benchmarks.lakehouse import Size
 from benchmarks.machine import Machine
 from benchmarks.measure import Ending, Run
 from benchmarks.plans import OURS
+from benchmarks.program import write_json
 
 RUN_HEADER = ("rows", "plan", "seconds", "rows/s", "CPU s", "server CPU s", "job peak MiB", "peak MiB", "objects")
 INGEST_HEADER = ("ingest", "polls", "records/s", "CPU us/record", "ack p50 ms", "ack p99 ms")
@@ -165,7 +166,7 @@ def _print(console: Console, header: Sequence[str], rows: Sequence[Sequence[str]
 
 def keep(results: Results, folder: Path) -> Results:
     """Write what there is so far as results.json and chart.svg, and return it."""
-    (folder / "results.json").write_bytes(msgspec.json.format(msgspec.json.encode(results), indent=2) + b"\n")
+    write_json(results, folder / "results.json")
     if results.sizes:
         draw(results.sizes, folder / "chart.svg")
     return results

@@ -1,7 +1,6 @@
 """`python -m benchmarks.live_chart`: event to painted frame, then many clients; print, and keep all in a JSON file."""
 
 import datetime as dt
-import signal
 import sys
 from pathlib import Path
 from typing import Annotated
@@ -11,11 +10,10 @@ import typer
 
 from benchmarks.live_chart.crowd import measure_crowd
 from benchmarks.live_chart.painted import measure_painted
-from benchmarks.live_chart.report import Report, keep, problems_of, show
+from benchmarks.live_chart.report import Report, problems_of, show
 from benchmarks.machine import this_machine
-from contracts.errors import CoinlakeError
+from benchmarks.program import main_of, write_json
 from contracts.settings import home
-from infra.cli import TERMINATED
 from infra.terminal import say
 
 
@@ -36,11 +34,13 @@ def measure(
         for engine in engines.split(","):
             say(f"event to painted frame: {engine}, {rate:g} events/s for {warmup + seconds:g} s")
             frames = measure_painted(engine, rate, seconds, warmup, stack, say)
-            report = keep(msgspec.structs.replace(report, frames=[*report.frames, frames]), out)
+            report = msgspec.structs.replace(report, frames=[*report.frames, frames])
+            write_json(report, out)
     if clients:
         say(f"{clients} clients on one server, {client_rate:g} events/s for {client_seconds:g} s")
         crowd = measure_crowd(clients, client_rate, client_seconds, stack, say)
-        report = keep(msgspec.structs.replace(report, crowd=crowd), out)
+        report = msgspec.structs.replace(report, crowd=crowd)
+        write_json(report, out)
     show(report)
     say(f"everything is in {out}")
     if problems := problems_of(report):
@@ -49,15 +49,5 @@ def measure(
         raise typer.Exit(1)
 
 
-def main() -> None:
-    """Run from the command line; an error of ours is one line, and SIGTERM stops everything as Ctrl-C does."""
-    signal.signal(signal.SIGTERM, lambda *_: sys.exit(TERMINATED))
-    try:
-        typer.run(measure)
-    except CoinlakeError as error:
-        print(f"live chart: {' '.join(str(error).split())}", file=sys.stderr)
-        sys.exit(error.exit_code)
-
-
 if __name__ == "__main__":
-    main()
+    main_of(measure, "live chart")

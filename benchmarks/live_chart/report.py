@@ -1,7 +1,6 @@
 """What was found: a file with everything, and tables."""
 
 import datetime as dt
-from pathlib import Path
 
 import msgspec
 
@@ -21,15 +20,6 @@ class Report(msgspec.Struct, frozen=True, kw_only=True):
     machine: Machine
     frames: list[Frames]
     crowd: Crowd | None
-
-
-def keep(report: Report, out: Path) -> Report:
-    """Write the report, and return it; one that was there is replaced as a whole."""
-    out.parent.mkdir(parents=True, exist_ok=True)
-    part = out.with_name(out.name + ".part")
-    part.write_bytes(msgspec.json.format(msgspec.json.encode(report), indent=2) + b"\n")
-    part.replace(out)
-    return report
 
 
 def show(report: Report) -> None:

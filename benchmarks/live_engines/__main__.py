@@ -1,8 +1,6 @@
 """`python -m benchmarks.live_engines`: run the engines in turn, print, and keep everything in a JSON file."""
 
 import datetime as dt
-import signal
-import sys
 from pathlib import Path
 from typing import Annotated
 
@@ -10,12 +8,12 @@ import msgspec
 import typer
 
 from benchmarks.live_engines.engines import ENGINES
-from benchmarks.live_engines.report import Report, Workload, keep, row_of, show
+from benchmarks.live_engines.report import Report, Workload, row_of, show
 from benchmarks.live_engines.run import Plan, run_once
 from benchmarks.machine import this_machine
+from benchmarks.program import main_of, write_json
 from contracts.errors import CoinlakeError
 from contracts.settings import home
-from infra.cli import TERMINATED
 from infra.terminal import say
 
 NAMES = ", ".join(ENGINES)
@@ -52,22 +50,12 @@ def compare(
                 else:
                     say(f"  {' '.join(row_of(found))}")
                     report = msgspec.structs.replace(report, runs=[*report.runs, found])
-                keep(report, out)
+                write_json(report, out)
     show(report.runs)
     say(f"everything is in {out}")
     if report.failed:
         raise typer.Exit(1)
 
 
-def main() -> None:
-    """Run from the command line; an error of ours is one line, and SIGTERM stops everything as Ctrl-C does."""
-    signal.signal(signal.SIGTERM, lambda *_: sys.exit(TERMINATED))
-    try:
-        typer.run(compare)
-    except CoinlakeError as error:
-        print(f"live engines: {' '.join(str(error).split())}", file=sys.stderr)
-        sys.exit(error.exit_code)
-
-
 if __name__ == "__main__":
-    main()
+    main_of(compare, "live engines")

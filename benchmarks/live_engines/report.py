@@ -4,7 +4,6 @@ import datetime as dt
 import statistics
 from collections.abc import Iterable, Sequence
 from itertools import groupby
-from pathlib import Path
 
 import msgspec
 
@@ -33,14 +32,6 @@ class Report(msgspec.Struct, frozen=True, kw_only=True):
     workload: Workload
     runs: list[Run]
     failed: list[str]
-
-
-def keep(report: Report, out: Path) -> None:
-    """Write the report; one that was there is replaced as a whole."""
-    out.parent.mkdir(parents=True, exist_ok=True)
-    part = out.with_name(out.name + ".part")
-    part.write_bytes(msgspec.json.format(msgspec.json.encode(report), indent=2) + b"\n")
-    part.replace(out)
 
 
 def row_of(run: Run) -> tuple[str, ...]:
