@@ -138,7 +138,8 @@ class Continuity:
     def reopen(self, hole: Hole) -> None:
         """Take a hole up that is on record: what it has of numbers before the first one that came is missing again.
 
-        Where nothing came yet, the sequence goes on from the beginning of the hole.
+        Where nothing came yet, the sequence goes on from the beginning of the hole. A hole that reaches into this one is
+        cut where this one begins: each is on record by itself, and would else be filled without a word of this one.
         """
         if self.first_number is None:
             self.first_number = self.next_number = hole.first
@@ -153,6 +154,15 @@ class Continuity:
         if first <= last:
             parts.append(replace(hole, first=first, last=last))
         self._holes = sorted([*self._holes, *parts], key=lambda one: one.first)
+        self._cut(hole)
+
+    def _cut(self, hole: Hole) -> None:
+        place = self._find(hole.first)
+        if place is not None and (other := self._holes[place]).first < hole.first:
+            self._holes[place : place + 1] = [
+                replace(other, last=hole.first - 1, to_time=hole.from_time),
+                replace(hole, last=other.last, to_time=max(other.to_time, hole.from_time)),
+            ]
 
     def _find(self, number: int) -> int | None:
         place = bisect.bisect_right(self._holes, number, key=lambda hole: hole.first) - 1

@@ -97,3 +97,16 @@ def test_a_hole_that_is_partly_filled_is_told_in_parts_with_exact_times() -> Non
     ]
     whole = Hole(1, 9, at(60), at(600), 0, "lost")
     assert list(parts_of(whole, [])) == [(whole, True)]
+
+
+def test_holes_on_record_that_reach_into_each_other_are_cut_where_the_later_one_begins() -> None:
+    sequence = Continuity()
+    took(sequence, 20, 21)
+    sequence.reopen(Hole(3, 9, at(180), at(600), 5, "first"))
+    sequence.reopen(Hole(7, 8, at(420), at(540), 6, "second"))
+    assert [(hole.first, hole.last, hole.from_time, hole.cause) for hole in sequence.holes] == [
+        (3, 6, at(180), "first"),
+        (7, 9, at(420), "second"),
+    ]
+    assert took(sequence, *range(3, 10)) == [3, 4, 5, 6, 7, 8, 9]
+    assert sequence.holes == ()

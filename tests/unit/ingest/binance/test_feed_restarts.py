@@ -3,6 +3,7 @@
 import contextlib
 import datetime as dt
 import json
+from collections.abc import Sequence
 from typing import Any
 
 import pytest
@@ -122,6 +123,30 @@ async def test_a_restart_takes_up_a_hole_in_trades_between_the_trades_that_its_g
         )
     assert sorted(ids(found)) == [13, 14, 15, 16, 17, 31]
     assert [(gap.from_time, gap.repaired_at is not None) for gap in newest_gaps(found)] == [(at(1.2), True)]
+
+
+async def test_a_restart_closes_each_of_two_gaps_on_record_of_which_one_reaches_into_the_other() -> None:
+    venue = Venue(pushes(trade_push(31)))
+    venue.rest.has_trades(*range(1, 32))
+    known = Receipt(at(100_000), dt.timedelta(days=1))
+    before = [parse_agg_trade_row(load(json.dumps(trade(number))), LISTED, known) for number in (29, 30)]
+    # As trades of one millisecond may follow its end, 12 more than lie within the first one are taken to be missing.
+    gaps = [
+        left_open(1.2, 1.7, stream="binance_agg_trades", missed=12),
+        left_open(1.8, 2.3, stream="binance_agg_trades", missed=4),
+    ]
+    async with running(venue, build_agg_trades) as feed:
+        feed.resume(before, gaps)
+        found = await follow(
+            feed,
+            lambda found: len(ids(found)) >= 6 and {at(1.2), at(1.8)} <= {g.from_time for g in repaired(found)},
+        )
+    assert {13, 14, 15, 16, 19, 20, 21, 22} <= set(ids(found))
+    assert [gap.from_time for gap in newest_gaps(found)] == [at(1.2), at(1.8)]
+
+
+def repaired(found: Sequence[Record]) -> list[Gap]:
+    return [gap for gap in newest_gaps(found) if gap.repaired_at is not None]
 
 
 async def test_catching_up_passes_rows_on_as_they_come() -> None:
