@@ -34,7 +34,7 @@ reconcile: setup ## make candles of the klines in DATA and compare them with the
 bench: setup ## measure ingest, the job beside a plain one, archives beside DuckDB and Polars: tables, JSON, a chart (40 minutes)
 	@$(BIN)/python -m benchmarks $(BENCH_FLAGS)
 
-bench-live: setup ## measure the live chart: event to painted frame, 1,000 clients, engines side by side (70 minutes, needs Chromium)
+bench-live: setup ## measure the live chart: event to painted frame, 1,000 clients, engines side by side (50 minutes, needs Chromium)
 	@$(BIN)/python -m benchmarks.live_chart --out .coinlake/bench/live-chart.json
 	@$(BIN)/python -m benchmarks.live_engines --out .coinlake/bench/live-engines.json
 

@@ -18,20 +18,21 @@ from infra.live.browser import chromium
 from infra.setup.chart_library import MODULE, ensure_chart_library
 from infra.stack import StackInfo, kill_part, restart_part
 from tests.integration.conftest import own_stack
-from tests.integration.live_windows import SLIDE_MS, LiveMarket
-from tests.integration.test_live_server import (
+from tests.integration.live_server import (
     PATIENCE_SECONDS,
     LiveServer,
     State,
+    market_of,
     newest_event,
     remembered,
+    running,
     state_of,
     state_told,
     wait_for_trades,
     wait_until,
 )
+from tests.integration.live_windows import SLIDE_MS, LiveMarket
 
-COINS = ("BTC", "ETH", "SOL", "DOGE", "SHIB")
 FIRST = "BTCUSDT"
 OTHER = "ETHUSDT"
 PAST_SECONDS = 60.0
@@ -198,10 +199,7 @@ def stack(library: Path, browser: Browser, tmp_path_factory: pytest.TempPathFact
 
 @pytest.fixture(scope="module")
 def market(stack: StackInfo) -> LiveMarket:
-    """A market with a past; it trades while a test has it open."""
-    market = LiveMarket(stack.kafka_bootstrap_servers, coins=COINS, trades_a_second=50)
-    market.past(PAST_SECONDS)
-    return market
+    return market_of(stack, PAST_SECONDS)
 
 
 @pytest.fixture(scope="module")
@@ -216,10 +214,7 @@ def shared_server(
 
 @pytest.fixture
 def server(shared_server: LiveServer) -> LiveServer:
-    """The server, which runs whatever the test before did to it."""
-    if not shared_server.child.running():
-        shared_server.start()
-    return shared_server
+    return running(shared_server)
 
 
 def test_history_is_on_the_page_at_load(browser: Browser, server: LiveServer, market: LiveMarket) -> None:
