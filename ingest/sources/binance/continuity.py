@@ -138,8 +138,8 @@ class Continuity:
     def reopen(self, hole: Hole) -> None:
         """Take a hole up that is on record: what it has of numbers before the first one that came is missing again.
 
-        Where nothing came yet, the sequence goes on from the beginning of the hole. A hole that reaches into this one is
-        cut where this one begins: each is on record by itself, and would else be filled without a word of this one.
+        Where nothing came yet, the sequence goes on from the beginning of the hole. A hole that reaches into this one
+        is cut where this one begins: each is on record by itself, and else would be filled without a word of this one.
         """
         if self.first_number is None:
             self.first_number = self.next_number = hole.first
