@@ -10,7 +10,7 @@ import msgspec
 from benchmarks.live_chart.chain import Chain, chain, chromium_of_ours
 from benchmarks.live_engines import generator
 from benchmarks.live_engines.latency import Latency, summarize
-from benchmarks.live_engines.verdict import TOLERANCE
+from benchmarks.live_engines.verdict import fault_of
 from benchmarks.live_engines.windows import Contents, Sent, fill_windows
 from benchmarks.usage import cpu_seconds, tree
 from contracts.errors import NoDataError
@@ -34,9 +34,8 @@ class Frames(msgspec.Struct, frozen=True, kw_only=True):
 
     `events` were sent of that symbol in the seconds that count, `timed` is how many of them were the newest of a window
     that was sent and painted: events that come within one round of the server are drawn together and timed once.
-    Latencies are in milliseconds; times of events and of Kafka are cut to whole ones. CPU is
-    in seconds of one core per second. `windows_right` are those of the page's history at the end that hold what was
-    sent.
+    Latencies are in milliseconds; times of events and of Kafka are cut to whole ones. CPU is in seconds of one core per
+    second. `windows_right` are those of the page's history at the end that hold what was sent.
     """
 
     engine: str
@@ -118,15 +117,9 @@ def _used(running: Chain, generator_pid: int) -> dict[str, float]:
 def _right(shown: list[dict[str, Any]], sent: list[Sent]) -> int:
     """Count the windows on the page that say what was sent."""
     expected = {window.end_ms: contents for window, contents in fill_windows(sent).items()}
-    return sum(1 for point in shown if _is_right(point, expected.get(point["end"])))
+    return sum(1 for point in shown if point["end"] in expected and not fault_of(expected[point["end"]], _found(point)))
 
 
-def _is_right(point: dict[str, Any], expected: Contents | None) -> bool:
-    if expected is None or point["count"] != expected.count:
-        return False
-    pairs = [
-        (float(point["mean"]), expected.mean),
-        (float(point["vwap"]), expected.vwap),
-        (float(point["last"]), expected.last),
-    ]
-    return all(abs(one - other) <= TOLERANCE * abs(other) for one, other in pairs)
+def _found(point: dict[str, Any]) -> Contents:
+    mean, vwap, last = (float(point[name]) for name in ("mean", "vwap", "last"))
+    return Contents(count=point["count"], mean=mean, vwap=vwap, last=last, event_ms=point["event"])
