@@ -18,7 +18,7 @@ def wire_json(record: StructType) -> Column:
 
 def _written(value: Column, kind: DataType) -> Column:
     if isinstance(kind, DecimalType):
-        return F.regexp_replace(value.cast("string"), r"\.?0+$", "")
+        return F.rtrim(F.rtrim(value.cast("string"), F.lit("0")), F.lit("."))
     if isinstance(kind, TimestampType):
         return F.date_format(value, _WIRE_TIME)
     return value

@@ -11,7 +11,6 @@ SYMBOL = ("venue", "symbol", "base", "quote")
 SHORTEST_KLINE = "1m"
 PUSHED_EVERY_MS = 4000
 """An open kline is pushed every 2 s; in twice as long before a window lies the push that its volume counts from."""
-_ORDER = "decimal(38,0)"
 
 
 @dataclass(frozen=True)
@@ -29,13 +28,12 @@ class Sliding:
 def average_trades(trades: DataFrame, windows: Sliding) -> DataFrame:
     """Average the prices of aggregate trades by symbol and window; `vwap` is notional / quantity.
 
-    In: the columns of AggTrade, and kafka_time. Out: as `_told`. What is newest is so by (event_time, agg_trade_id).
+    In: the columns of AggTrade, and kafka_time. Out: as `_told`. What is newest is so by agg_trade_id: the venue numbers
+    the trades of a symbol as they happen.
     """
-    order = F.col("order")
+    order = F.col("agg_trade_id")
     # Once for each trade, and not again for each of its windows: exact products take time.
-    trades = trades.withColumns(
-        {"order": _order(F.col("agg_trade_id")), "notional": multiply(F.col("price"), F.col("quantity"))}
-    )
+    trades = trades.withColumn("notional", multiply(F.col("price"), F.col("quantity")))
     return _told(
         trades.withColumn("window", windows.of(F.col("event_time")))
         .groupBy("window", *SYMBOL)
@@ -59,7 +57,9 @@ def average_klines(klines: DataFrame, windows: Sliding) -> DataFrame:
 
     In: the columns of Kline, and kafka_time. Out: as `_told`. What is newest is so by (event_time, open_time).
     """
-    order = _order(F.unix_millis("open_time"))
+    # One number, which Spark keeps in place where it would sort by a struct: of two klines that are pushed at one time
+    # the older one has ended.
+    order = 2 * F.unix_millis("event_time") + (F.col("close_time") > F.col("event_time")).cast("bigint")
     pushes = klines.where(F.col("interval") == SHORTEST_KLINE).withColumn(
         "window", windows.of(F.col("event_time"), before_ms=PUSHED_EVERY_MS)
     )
@@ -106,11 +106,6 @@ def _traded(name: str, windows: Sliding) -> Column:
     return (parts[0] + parts[1]).try_cast(PRICE)
 
 
-def _order(tie: Column) -> Column:
-    """Make one number of (event_time, tie): Spark keeps a number in place where it would sort by a struct."""
-    return F.unix_millis("event_time").cast(_ORDER) * F.lit(10**18).cast("decimal(19,0)") + tie.cast("decimal(18,0)")
-
-
 def _newest(order: Column, inside: Column) -> list[Column]:
     """Take the times of the newest event of a window."""
     return [
@@ -132,7 +127,7 @@ def _told(averaged: DataFrame, windows: Sliding) -> DataFrame:
         "quote",
         F.timestamp_millis(F.unix_millis("window.end") - windows.length_ms).alias("window_start"),
         F.col("window.end").alias("window_end"),
-        divide(F.col("price_sum").try_cast(PRICE), F.col("count").cast(PRICE)).alias("mean"),
+        F.try_divide(F.col("price_sum").try_cast(PRICE), F.col("count").cast("decimal(20,0)")).alias("mean"),
         "vwap",
         "last",
         "count",

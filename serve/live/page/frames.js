@@ -5,25 +5,37 @@ const TRIES = 3;
 // requestFrame: calls back before the next frame is painted. afterFrame: calls back in a task of its own, which the
 // browser starts once that frame is painted. draw: puts what has come into the chart, returns what is to be timed.
 // wake: makes the chart ask for a frame as well. drawings: how often the chart has drawn. painted: is told what was timed.
+//
+// Frames call back in the order they were asked for, and the chart draws in a frame that it asks for itself. Ours has to be
+// asked for first, else what we put into the chart is painted a frame later.
 export class Frames {
   #parts;
+  #wanted = false;
   #asked = false;
 
   constructor(parts) {
     this.#parts = parts;
   }
 
-  // Frames call back in the order they were asked for. The chart draws in a frame that it asks for itself, so it is woken
-  // after ours was asked for: then both are in one frame, ours first. Otherwise each point would wait a frame longer.
   ask() {
+    this.#wanted = true;
+    this.#request();
+    this.#parts.wake();
+  }
+
+  #request() {
     if (this.#asked) return;
     this.#asked = true;
     this.#parts.requestFrame(() => this.#run());
-    this.#parts.wake();
   }
 
   #run() {
     this.#asked = false;
+    if (!this.#wanted) return;
+    this.#wanted = false;
+    // Where the chart has drawn this frame already, what it is given now makes it ask for the next one. Were ours asked for
+    // only when more has come, the chart would be the first again, in each frame until nothing comes for a while.
+    this.#request();
     const before = this.#parts.drawings();
     const timed = this.#parts.draw();
     if (timed.length > 0) this.#stamp(timed, before, TRIES);
