@@ -28,8 +28,8 @@ class Sliding:
 def average_trades(trades: DataFrame, windows: Sliding) -> DataFrame:
     """Average the prices of aggregate trades by symbol and window; `vwap` is notional / quantity.
 
-    In: the columns of AggTrade, and kafka_time. Out: as `_told`. What is newest is so by agg_trade_id: the venue numbers
-    the trades of a symbol as they happen.
+    In: the columns of AggTrade, and kafka_time. Out: as `_told`. What is newest is so by agg_trade_id: the venue
+    numbers the trades of a symbol as they happen.
     """
     order = F.col("agg_trade_id")
     # Once for each trade, and not again for each of its windows: exact products take time.

@@ -7,8 +7,8 @@ from tests.unit.serve.live_page.node import run
 Log = list[list[object]]
 
 # A browser whose frames a test makes. What asks for a frame while one is made, is in the next one; what is to run after
-# a frame, runs when it is painted. The chart asks for one frame at a time, when it is woken or is given something to draw,
-# and draws `late` frames after the one it asked for.
+# a frame, runs when it is painted. The chart asks for one frame at a time, when it is woken or is given something to
+# draw, and draws `late` frames after the one it asked for.
 BROWSER = """
   class Browser {
     log = [];
