@@ -207,7 +207,7 @@ def decode(payload: bytes, record_type: type[R]) -> R:
     """
     try:
         return msgspec.json.decode(payload, type=record_type)
-    except msgspec.MsgspecError as error:
+    except (msgspec.MsgspecError, UnicodeDecodeError) as error:
         raise RecordError(f"expected a {record_type.__name__}, found: {error}") from error
 
 

@@ -221,7 +221,7 @@ class MovingAverageSettings(SettingsGroup):
     live_checkpoint_seconds: Seconds = 300
     """How often `real-time` writes its checkpoint; after a crash so much is read again."""
     live_checkpoint: str = ""
-    """The folder of the checkpoint, also as the URI of an object store; empty: below COINLAKE_HOME."""
+    """The folder of the checkpoint, also as a file:// URI; empty: below COINLAKE_HOME."""
     live_max_ahead_seconds: Annotated[float, Field(ge=0)] = 60
     """A record whose event time is further ahead of its ingest time than this is not averaged."""
 

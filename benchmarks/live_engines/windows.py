@@ -8,7 +8,6 @@ import msgspec
 
 WINDOW_MS = 3000
 SLIDE_MS = 500
-WINDOWS_OF_AN_EVENT = WINDOW_MS // SLIDE_MS
 
 
 class Sent(msgspec.Struct, frozen=True):

@@ -5,12 +5,12 @@ import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-_HELD = (signal.SIGINT, signal.SIGTERM)
+_HELD = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
 
 @contextmanager
 def uninterrupted() -> Iterator[None]:
-    """Ignore SIGINT and SIGTERM within the block; outside the main thread, which gets none, do nothing."""
+    """Ignore SIGINT, SIGTERM and SIGHUP within the block; outside the main thread, which gets none, do nothing."""
     if threading.current_thread() is not threading.main_thread():
         yield
         return
@@ -24,9 +24,9 @@ def uninterrupted() -> Iterator[None]:
 
 @contextmanager
 def deferred() -> Iterator[None]:
-    """Hold SIGINT and SIGTERM back within the block and raise the first of them right after it.
+    """Hold SIGINT, SIGTERM and SIGHUP back within the block and raise the first of them right after it.
 
-    A child started within the block handles both as if it were started outside: exec undoes a handler, not an
+    A child started within the block handles them as if it were started outside: exec undoes a handler, not an
     ignored signal or a mask. Outside the main thread, which gets no signals, do nothing.
     """
     if threading.current_thread() is not threading.main_thread():

@@ -17,10 +17,7 @@ def is_loopback(host: str) -> bool:
     """
     if host.lower() == "localhost":
         return True
-    try:
-        return ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return False
+    return _is_address(host) and ipaddress.ip_address(host).is_loopback
 
 
 def check_exposure(settings: LiveSettings) -> None:
@@ -37,11 +34,21 @@ def check_exposure(settings: LiveSettings) -> None:
     )
 
 
+def _is_address(host: str) -> bool:
+    try:
+        ipaddress.ip_address(host)
+    except ValueError:
+        return False
+    return True
+
+
 class Access:
     """The rules of one server.
 
-    A page of another origin must not open a WebSocket, and no name but ours may lead a browser to a server on loopback:
-    a page could else give its own name our address, and so be of our origin.
+    A page of another origin must not open a WebSocket, and no name but ours may lead a browser to a server on
+    loopback, or to one that asks for no token (a container's, say, that is published on loopback): a page could else
+    give its own name our address, and so be of our origin. An address is no such name; other names are for
+    `live_origins`.
     """
 
     def __init__(self, *, host: str, token: str, origins: Collection[str]) -> None:
@@ -53,10 +60,16 @@ class Access:
         """Judge the Origin header of a request beside its Host header. Who sends no Origin is no browser."""
         if origin is None or origin.lower() in self._origins:
             return True
-        parts = urlsplit(origin)
+        try:
+            parts = urlsplit(origin)
+        except ValueError:
+            return False
         if parts.scheme not in {"http", "https"} or parts.netloc.lower() != host.lower():
             return False
-        return not self._on_loopback or is_loopback(parts.hostname or "")
+        name = parts.hostname or ""
+        if self._on_loopback:
+            return is_loopback(name)
+        return bool(self._token) or is_loopback(name) or _is_address(name)
 
     def allows_reader(self, query: Mapping[str, str], authorization: str | None) -> bool:
         """Judge the token of a request: `?token=`, else `Authorization: Bearer`."""

@@ -1,5 +1,6 @@
 """The routes of the live chart's server."""
 
+import contextlib
 import re
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
@@ -142,6 +143,7 @@ class _Routes:
         response = web.WebSocketResponse(
             timeout=CLOSE_SECONDS,
             heartbeat=settings.live_ping_seconds,
+            autoping=False,
             compress=False,
             max_msg_size=settings.live_max_message_bytes,
             writer_limit=_NEVER_WAITS,
@@ -180,7 +182,8 @@ class _Routes:
         """Tell every client that the server goes away; none is waited for."""
         for response in list(self._open):
             if response.prepared and not response.closed:
-                await response.send_frame(WSCloseCode.GOING_AWAY.to_bytes(2, "big"), WSMsgType.CLOSE)
+                with contextlib.suppress(ConnectionError):  # it leaves as we do
+                    await response.send_frame(WSCloseCode.GOING_AWAY.to_bytes(2, "big"), WSMsgType.CLOSE)
 
     def _refused(self, request: web.Request) -> web.Response | None:
         most = self._parts.settings.live_max_clients

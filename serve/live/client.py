@@ -77,6 +77,14 @@ class Client:
         except ConnectionError:
             self._gone = True
 
+    async def pong(self, payload: bytes) -> None:
+        """Answer a ping; one that comes while the socket is full is not answered, for the answer would wait here."""
+        if not self._gone and not self._socket.full:
+            try:
+                await self._socket.pong(payload)
+            except ConnectionError:
+                self._gone = True
+
     async def beat(self, seconds: float) -> None:
         """Send a heartbeat where nothing else was sent for so long and nothing is about to be."""
         quiet = self._shared.clock.monotonic() - self._wrote

@@ -38,7 +38,8 @@ class Conversation:
             async for message in response:
                 if message.type is WSMsgType.ERROR:
                     return
-                self._take(message.type, message.data)
+                if message.type is not WSMsgType.PONG:
+                    await self._take(message.type, message.data)
         except RecordError as wrong:
             self._metrics.wrong_message()
             await self._client.write(error(str(wrong)[:_MOST_REASON]))
@@ -46,9 +47,12 @@ class Conversation:
                 async with asyncio.timeout(CLOSE_SECONDS):
                     await response.close(code=WSCloseCode.POLICY_VIOLATION)
 
-    def _take(self, kind: WSMsgType, payload: bytes) -> None:
+    async def _take(self, kind: WSMsgType, payload: bytes) -> None:
         if not self._allowance.take(self._clock.monotonic()):
             raise RecordError(f"expected at most {self._per_second} messages a second")
+        if kind is WSMsgType.PING:
+            await self._client.pong(payload)
+            return
         if kind is not WSMsgType.TEXT:
             raise RecordError("expected text, found bytes")
         match read_message(payload):

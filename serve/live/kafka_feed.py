@@ -25,7 +25,7 @@ _ASK_SECONDS = 2.0
 _SILENT_SECONDS = 5.0
 """After so long without a message the broker is asked whether it is there."""
 _CATCH_UP_SECONDS = 10.0
-"""Some of what is in a topic may be no message; so long we wait to reach its end."""
+"""Some of what is in a topic may be no message: its end is waited for until nothing has come for so long."""
 _GONE = frozenset(
     {
         KafkaError.UNKNOWN_TOPIC_OR_PART,
@@ -170,6 +170,7 @@ class KafkaFeed:
         if points:
             self._problem = None
             self._heard_at = self._clock.monotonic()
+            self._give_up_at = self._heard_at + _CATCH_UP_SECONDS
         return Batch(points, unreadable, self._starts_anew, self._caught_up())
 
     def _caught_up(self) -> bool:

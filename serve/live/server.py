@@ -76,7 +76,7 @@ async def serve(
         port = await _listen(runner, settings)
         if port_file is not None:
             await asyncio.to_thread(_write_port, port_file, port)
-        say(f"live chart: {_url(settings.live_host, port)}")
+        say(f"live chart: {url_of(settings.live_host, port)}")
         async with asyncio.TaskGroup() as tasks:
             tasks.create_task(parts.broadcast.run())
             tasks.create_task(feed.run(parts.broadcast.take))
@@ -95,10 +95,10 @@ async def _listen(runner: web.AppRunner, settings: LiveSettings) -> int:
     return int(runner.addresses[0][1])
 
 
-def _url(host: str, port: int) -> str:
-    """Write where a browser finds us.
+def url_of(host: str, port: int) -> str:
+    """Write where a browser of this machine finds us.
 
-    >>> _url("::1", 8000), _url("0.0.0.0", 8000)
+    >>> url_of("::1", 8000), url_of("0.0.0.0", 8000)
     ('http://[::1]:8000/', 'http://127.0.0.1:8000/')
     """
     named = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(host, host)

@@ -21,6 +21,9 @@ class Socket(Protocol):
     async def write(self, frame: bytes) -> None:
         """Write a text frame without waiting; raise ConnectionError where the client is gone."""
 
+    async def pong(self, payload: bytes) -> None:
+        """Write the answer to a ping without waiting; raise ConnectionError where the client is gone."""
+
     async def drain(self) -> None:
         """Wait until nothing waits here; raise ConnectionError where the client is gone."""
 
@@ -49,6 +52,10 @@ class WebSocket:
     async def write(self, frame: bytes) -> None:
         """Write a text frame; that it does not wait is up to `writer_limit` of the response."""
         await self._response.send_frame(frame, WSMsgType.TEXT)
+
+    async def pong(self, payload: bytes) -> None:
+        """Write the answer to a ping."""
+        await self._response.pong(payload)
 
     async def drain(self) -> None:
         """Wait until the kernel has taken all."""

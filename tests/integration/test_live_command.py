@@ -76,7 +76,15 @@ def test_it_prints_a_url_at_which_the_page_and_the_symbols_are(live: Live) -> No
     live.wait_for("a trade of just now", lambda: abs(live.newest() - time.time() * 1000) < 10_000)
 
 
-@pytest.mark.parametrize(("name", "words"), [("server", "serve-live"), ("moving-average", "moving_average.py")])
+@pytest.mark.parametrize(
+    ("name", "words"),
+    [
+        ("server", "serve-live"),
+        ("moving-average", "moving_average.py"),
+        ("simulator", "simulate"),
+        ("generator", "generate"),
+    ],
+)
 def test_part_that_is_killed_comes_back_where_it_was(live: Live, name: str, words: str) -> None:
     live.kill(words)
     live.wait_for("the word of it", lambda: any(line.startswith(f"{name} ended (") for line in live.said))

@@ -106,16 +106,16 @@ def is_dark(page: Page) -> bool:
     return background < text
 
 
-def times_measured(server: LiveServer, stage: str) -> float:
-    """Return how many times of a stage the server has in its histogram."""
+def times_measured(server: LiveServer) -> dict[str, float]:
+    """Return how many times of each stage the server has in its histogram."""
     status, body = server.get("/metrics")
     assert status == 200
-    return sum(
-        sample.value
+    return {
+        sample.labels["stage"]: sample.value
         for family in text_string_to_metric_families(body.decode())
         for sample in family.samples
-        if sample.name == "coinlake_live_latency_seconds_count" and sample.labels["stage"] == stage
-    )
+        if sample.name == "coinlake_live_latency_seconds_count"
+    }
 
 
 def picture(page: Page) -> bytes:
@@ -246,8 +246,9 @@ def test_what_is_painted_is_timed_and_told_to_the_server(
     with market.open(), opened(browser, server) as page:
         page.wait_for_function("() => coinlake.painted.length >= 20")
         samples = page.evaluate("coinlake.painted")
-        wait_until(lambda: times_measured(server, "event_to_painted") > 0, "times of a browser")
-        assert times_measured(server, "sent_to_painted") == times_measured(server, "event_to_painted")
+        wait_until(lambda: times_measured(server)["event_to_painted"] > 0, "times of a browser")
+        measured = times_measured(server)
+        assert measured["sent_to_painted"] == measured["event_to_painted"]
     # A window keeps the newest of its events only.
     newest = {state_of(window)[4] for window in market.newest(FIRST).values()}
     assert newest & {sample["event"] for sample in samples}

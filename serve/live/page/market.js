@@ -8,12 +8,12 @@ export class Market {
   #windows = null;
   #books = new Map();
 
-  // The server's word on windows, {slide_ms, history_ms}. Other ones than before make what is known
+  // The server's word on windows, {window_ms, slide_ms, history_ms}. Other ones than before make what is known
   // worthless; returns whether they are others.
-  configure({ slide_ms: slide, history_ms: history }) {
-    const same = this.#windows !== null && this.#windows.slide === slide && this.#windows.history === history;
-    if (same) return false;
-    this.#windows = { slide, history };
+  configure({ window_ms: length, slide_ms: slide, history_ms: history }) {
+    const told = { length, slide, history };
+    if (this.#windows !== null && Object.keys(told).every((name) => told[name] === this.#windows[name])) return false;
+    this.#windows = told;
     this.#books.clear();
     return true;
   }

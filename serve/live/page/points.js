@@ -53,10 +53,6 @@ export class SymbolPoints {
     return [...this.#windows.values()].filter(({ end }) => end <= front).sort((one, other) => one.end - other.end);
   }
 
-  newest() {
-    return this.shown().at(-1) ?? null;
-  }
-
   #isTooOld(end) {
     return end <= this.#newestEnd - this.#history;
   }

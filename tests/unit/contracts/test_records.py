@@ -54,7 +54,7 @@ def test_decoding_undoes_encoding(price: Decimal, cap: Decimal | None, moment: d
     assert decode(encode(record), CoinQuote) == record
 
 
-@pytest.mark.parametrize("payload", [b"", b"[]", b"{}", b'{"venue": 1}', b"\xff"])
+@pytest.mark.parametrize("payload", [b"", b"[]", b"{}", b'{"venue": 1}', b"\xff", b'{"venue": "\xff"}'])
 def test_what_is_no_record_is_refused_by_name(payload: bytes) -> None:
     with pytest.raises(RecordError, match="expected a CoinQuote, found"):
         decode(payload, CoinQuote)

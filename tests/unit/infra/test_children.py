@@ -25,17 +25,21 @@ SIGNALS_OF_CHILD = [
 
 @pytest.fixture(autouse=True)
 def terminate_as_interrupt() -> Iterator[None]:
-    """Let SIGTERM raise, as the command line does, so that one that slips through ends a test and not the run."""
+    """Let SIGTERM and SIGHUP raise, as the command line does: one that slips through ends a test and not the run."""
 
     def interrupt(_number: int, _frame: object) -> None:
         raise SystemExit(143)
 
-    before = signal.signal(signal.SIGTERM, interrupt)
+    before = {number: signal.signal(number, interrupt) for number in (signal.SIGTERM, signal.SIGHUP)}
     yield
-    signal.signal(signal.SIGTERM, before)
+    for number, handler in before.items():
+        signal.signal(number, handler)
 
 
-@pytest.mark.parametrize(("number", "error"), [(signal.SIGINT, KeyboardInterrupt), (signal.SIGTERM, SystemExit)])
+@pytest.mark.parametrize(
+    ("number", "error"),
+    [(signal.SIGINT, KeyboardInterrupt), (signal.SIGTERM, SystemExit), (signal.SIGHUP, SystemExit)],
+)
 def test_signal_is_raised_once_the_block_is_done(number: signal.Signals, error: type[BaseException]) -> None:
     done = False
     before = signal.getsignal(number)

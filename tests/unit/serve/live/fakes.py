@@ -64,6 +64,7 @@ class ListSocket:
 
     def __init__(self, *, stalled: bool = False) -> None:
         self.frames: list[Any] = []
+        self.pongs: list[bytes] = []
         self.full = False
         self.aborted = False
         self.broken = False
@@ -75,6 +76,9 @@ class ListSocket:
             raise ConnectionResetError
         self.frames.append(json.loads(frame))
         self.full = self._stalled
+
+    async def pong(self, payload: bytes) -> None:
+        self.pongs.append(payload)
 
     async def drain(self) -> None:
         if self.full:

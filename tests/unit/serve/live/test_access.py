@@ -24,6 +24,7 @@ from serve.live.settings import LiveSettings
         ("http://evil.example:8000", "evil.example:8000", False),  # a name that was led to our address
         ("null", "127.0.0.1:8000", False),
         ("", "", False),
+        ("http://[", "127.0.0.1:8000", False),
         ("file://127.0.0.1:8000", "127.0.0.1:8000", False),
         ("http://127.0.0.1:8000.evil.example", "127.0.0.1:8000", False),
     ],
@@ -31,6 +32,22 @@ from serve.live.settings import LiveSettings
 def test_origins(origin: str | None, host: str, allowed: bool) -> None:
     access = Access(host="127.0.0.1", token="", origins=["https://charts.example"])
     assert access.allows_origin(origin, host) is allowed
+
+
+@pytest.mark.parametrize(
+    ("origin", "allowed"),
+    [
+        ("http://127.0.0.1:8765", True),
+        ("http://localhost:8765", True),
+        ("http://192.168.1.5:8765", True),
+        ("http://[fd00::5]:8765", True),
+        ("http://charts.example:8765", True),  # on the list
+        ("http://evil.example:8765", False),  # a name that was led to our address
+    ],
+)
+def test_a_server_without_a_token_is_reached_by_its_address_or_by_a_listed_name(origin: str, allowed: bool) -> None:
+    access = Access(host="0.0.0.0", token="", origins=["http://charts.example:8765"])
+    assert access.allows_origin(origin, origin.removeprefix("http://")) is allowed
 
 
 def test_a_server_for_others_may_be_called_by_any_name() -> None:

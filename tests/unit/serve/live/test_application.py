@@ -337,6 +337,18 @@ async def test_too_many_messages_end_the_connection() -> None:
         assert await ended(browser) == WSCloseCode.POLICY_VIOLATION
 
 
+async def test_a_ping_is_answered_with_what_it_bears_and_counts_as_a_message() -> None:
+    async with served(live_max_messages_per_second=2) as live:
+        browser = await live.client.ws_connect("/ws", autoping=False)
+        assert (await heard(browser))["type"] == "hello"
+        for number in range(4):
+            await browser.ping(b"%d" % number)
+            pong = await browser.receive(timeout=PATIENCE_SECONDS)
+            assert (pong.type, bytes(pong.data)) == (WSMsgType.PONG, b"%d" % number)
+        await browser.ping()
+        assert await heard(browser) == {"type": "error", "reason": "expected at most 2 messages a second"}
+
+
 # --- who may ----------------------------------------------------------------------------------------------------------
 
 

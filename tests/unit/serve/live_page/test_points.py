@@ -33,7 +33,7 @@ def states(scripts: list[list[Point | None]]) -> list[list[State]]:
         return steps.map((step) => {{
           const told = step === null ? points.clear() : points.add(step);
           const {{ size, front, sequence, event }} = points;
-          return {{ ...told, size, front, sequence, event, shown: points.shown(), newest: points.newest() }};
+          return {{ ...told, size, front, sequence, event, shown: points.shown() }};
         }});
       }});
     """
@@ -98,7 +98,7 @@ def test_what_is_as_old_as_the_history_is_dropped_and_does_not_come_back() -> No
 def test_windows_after_that_of_the_newest_event_are_known_but_not_shown() -> None:
     now, next_one = point(1, window=0), point(2, window=1, age=501)
     state = last_state(now, next_one)
-    assert (state["size"], state["front"], state["shown"], state["newest"]) == (2, at(0), [now], now)
+    assert (state["size"], state["front"], state["shown"]) == (2, at(0), [now])
     assert last_state(now, next_one, point(3, window=1, count=2, age=500))["front"] == at(1)
 
 
@@ -116,7 +116,7 @@ def test_timed_is_a_new_event_in_the_window_that_is_drawn_for_it() -> None:
 
 def test_cleared_it_knows_nothing_and_takes_older_windows_again() -> None:
     empty, after = states([[point(9, window=99), None, point(1, window=0)]])[0][1:]
-    nothing: State = {"size": 0, "front": None, "sequence": None, "event": None, "shown": [], "newest": None}
+    nothing: State = {"size": 0, "front": None, "sequence": None, "event": None, "shown": []}
     assert empty == nothing
     assert after["shown"] == [point(1, window=0)]
 
@@ -160,7 +160,6 @@ def test_after_each_point_the_state_is_that_of_all_points_so_far() -> None:
             assert (state["event"], state["front"]) == (event, first_end_after(event))
             assert state["sequence"] == max(p["sequence"] for p in so_far)
             assert state["size"] == len({p["end"] for p in so_far if p["end"] > newest - HISTORY_MS})
-            assert state["newest"] == (state["shown"][-1] if state["shown"] else None)
 
 
 def rows_of(series: list[list[Point]]) -> list[list[dict[str, object]]]:
