@@ -30,7 +30,8 @@ class LiveSettings(SettingsGroup):
     live_open: bool = False
     """Serve everybody without a token on an address that is not loopback."""
     live_origins: Origins = ()
-    """Further origins, such as https://charts.example, whose pages may open a WebSocket, separated by commas."""
+    """Further origins, such as https://charts.example, whose pages may open a WebSocket, separated by commas. A server
+    without a token that is reached by a name needs its own origin here."""
     live_chart_library: str = ""
     """The module of Lightweight Charts that is there already; empty: fetched by npm into the cache."""
     live_history_seconds: Seconds = 120
