@@ -10,11 +10,13 @@ import typer
 
 from contracts.errors import CoinlakeError
 from infra.cli import TERMINATED
+from infra.stack.interrupts import end_with_terminal
 
 
 def main_of(command: Callable[..., None], name: str) -> None:
     """Run a command with what was typed; an error of ours is one line, and SIGTERM stops everything as Ctrl-C does."""
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(TERMINATED))
+    end_with_terminal()
     try:
         typer.run(command)
     except CoinlakeError as error:

@@ -9,6 +9,7 @@ import typer
 
 from contracts.errors import CoinlakeError
 from infra.commands import register_all
+from infra.stack.interrupts import end_with_terminal
 
 INTERRUPTED = 130
 TERMINATED = 143
@@ -45,13 +46,12 @@ def run(arguments: list[str]) -> int:
 def main() -> NoReturn:
     """Run the command that was typed, and exit with its code."""
     signal.signal(signal.SIGTERM, _terminate)
-    if signal.getsignal(signal.SIGHUP) is not signal.SIG_IGN:  # nohup ignores it, and is to be left alone
-        signal.signal(signal.SIGHUP, _terminate)
+    end_with_terminal()
     sys.exit(run(sys.argv[1:]))
 
 
 def _terminate(_number: int, _frame: FrameType | None) -> NoReturn:
-    """Unwind on SIGTERM, and when the terminal is closed, as on Ctrl-C, so that whatever is running is stopped."""
+    """Unwind on SIGTERM as on Ctrl-C, so that whatever is running is stopped."""
     raise SystemExit(TERMINATED)
 
 

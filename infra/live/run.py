@@ -57,7 +57,7 @@ def live(home: Path, market: Market | None, trigger: str, length: dt.timedelta |
             "COINLAKE_HOME": str(home),
             "COINLAKE_LIVE_TRIGGER": trigger,
             # That of another Kafka would be wrong for this one.
-            "COINLAKE_LIVE_CHECKPOINT": "",
+            "COINLAKE_LIVE_CHECKPOINT": str(home / "checkpoint"),
         }
         with environment(env), Running(home / "logs", say) as running:
             submitted = live_submission(SparkSettings.load(), rules)

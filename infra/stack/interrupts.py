@@ -8,6 +8,12 @@ from contextlib import contextmanager
 _HELD = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
 
+def end_with_terminal() -> None:
+    """Take a terminal that is closed (SIGHUP) for SIGTERM, whoever handles that; under nohup it stays ignored."""
+    if signal.getsignal(signal.SIGHUP) is not signal.SIG_IGN:
+        signal.signal(signal.SIGHUP, lambda *_: signal.raise_signal(signal.SIGTERM))
+
+
 @contextmanager
 def uninterrupted() -> Iterator[None]:
     """Ignore SIGINT, SIGTERM and SIGHUP within the block; outside the main thread, which gets none, do nothing."""

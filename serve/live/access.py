@@ -45,10 +45,9 @@ def _is_address(host: str) -> bool:
 class Access:
     """The rules of one server.
 
-    A page of another origin must not open a WebSocket, and no name but ours may lead a browser to a server on
-    loopback, or to one that asks for no token (a container's, say, that is published on loopback): a page could else
-    give its own name our address, and so be of our origin. An address is no such name; other names are for
-    `live_origins`.
+    A page of another origin must not open a WebSocket, nor one whose own name leads to us, which makes it of our
+    origin: on loopback, and where no token is asked for (by a container, say, that is published on loopback). An
+    address is no such name; other names are for `live_origins`.
     """
 
     def __init__(self, *, host: str, token: str, origins: Collection[str]) -> None:

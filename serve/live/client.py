@@ -78,12 +78,12 @@ class Client:
             self._gone = True
 
     async def pong(self, payload: bytes) -> None:
-        """Answer a ping; one that comes while the socket is full is not answered, for the answer would wait here."""
-        if not self._gone and not self._socket.full:
-            try:
+        """Answer a ping, also where the socket is full: how many there are is bounded by what a client may send."""
+        try:
+            if not self._gone:
                 await self._socket.pong(payload)
-            except ConnectionError:
-                self._gone = True
+        except ConnectionError:
+            self._gone = True
 
     async def beat(self, seconds: float) -> None:
         """Send a heartbeat where nothing else was sent for so long and nothing is about to be."""

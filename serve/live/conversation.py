@@ -38,8 +38,7 @@ class Conversation:
             async for message in response:
                 if message.type is WSMsgType.ERROR:
                     return
-                if message.type is not WSMsgType.PONG:
-                    await self._take(message.type, message.data)
+                await self._take(message.type, message.data)
         except RecordError as wrong:
             self._metrics.wrong_message()
             await self._client.write(error(str(wrong)[:_MOST_REASON]))
@@ -50,6 +49,8 @@ class Conversation:
     async def _take(self, kind: WSMsgType, payload: bytes) -> None:
         if not self._allowance.take(self._clock.monotonic()):
             raise RecordError(f"expected at most {self._per_second} messages a second")
+        if kind is WSMsgType.PONG:
+            return
         if kind is WSMsgType.PING:
             await self._client.pong(payload)
             return

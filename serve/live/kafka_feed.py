@@ -12,6 +12,7 @@ from confluent_kafka import OFFSET_INVALID, Consumer, KafkaError, KafkaException
 from contracts.errors import RecordError
 from contracts.settings import KafkaSettings
 from contracts.streams import CRYPTO_DATA_AGGREGATED
+from serve.live.backlog import Backlog
 from serve.live.clock import Clock
 from serve.live.feed import Batch, Take
 from serve.live.points import Point, point_of
@@ -25,7 +26,7 @@ _ASK_SECONDS = 2.0
 _SILENT_SECONDS = 5.0
 """After so long without a message the broker is asked whether it is there."""
 _CATCH_UP_SECONDS = 10.0
-"""Some of what is in a topic may be no message: its end is waited for until nothing has come for so long."""
+"""How long the rest of what the topic held is waited for."""
 _GONE = frozenset(
     {
         KafkaError.UNKNOWN_TOPIC_OR_PART,
@@ -49,9 +50,8 @@ class KafkaFeed:
         self._ahead = threading.Semaphore(_BATCHES_AHEAD)
         self._problem: str | None = f"Kafka at {self._servers} has not answered yet"
         self._next: dict[int, int] = {}
-        self._ends: dict[int, int] = {}
+        self._backlog = Backlog(_CATCH_UP_SECONDS, clock.monotonic)
         self._starts_anew = False
-        self._give_up_at: float | None = None
         self._heard_at = 0.0
         self._logged = False
 
@@ -125,12 +125,10 @@ class KafkaFeed:
             first = start.offset if start.offset >= 0 else high
             starts[start.partition] = max(self._next.get(start.partition, first), low)
         self._next = starts
-        self._ends = {partition: high for partition, (_, high) in bounds.items()}
+        self._backlog.open({partition: high for partition, (_, high) in bounds.items()})
         consumer.assign([TopicPartition(self._topic, partition, offset) for partition, offset in self._next.items()])
         self._problem = None
         self._heard_at = self._clock.monotonic()
-        if self._give_up_at is None:
-            self._give_up_at = self._heard_at + _CATCH_UP_SECONDS
 
     def _follow(self, consumer: Consumer, hand_over: Callable[[Batch], object]) -> None:
         told = False
@@ -162,6 +160,7 @@ class KafkaFeed:
                 self._start_anew()
                 points.clear()
             self._next[partition] = offset + 1
+            self._backlog.read(partition, offset)
             try:
                 points.append(point_of(message.value() or b"", offset=offset, timestamp_ms=message.timestamp()[1]))
             except RecordError:
@@ -170,13 +169,7 @@ class KafkaFeed:
         if points:
             self._problem = None
             self._heard_at = self._clock.monotonic()
-            self._give_up_at = self._heard_at + _CATCH_UP_SECONDS
-        return Batch(points, unreadable, self._starts_anew, self._caught_up())
-
-    def _caught_up(self) -> bool:
-        if self._give_up_at is not None and self._clock.monotonic() > self._give_up_at:
-            return True
-        return all(self._next.get(partition, 0) >= end for partition, end in self._ends.items())
+        return Batch(points, unreadable, self._starts_anew, self._backlog.is_read(self._next))
 
     def _judge(self, error: KafkaError) -> None:
         """Open the topic again where it is gone; all else librdkafka goes on to try."""

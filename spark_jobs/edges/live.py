@@ -10,6 +10,9 @@ from contracts.settings import KafkaSettings, MovingAverageSettings, home
 LINGER_MS = 1
 """With each result sent alone the broker is the slowest part from some thousand results a second on."""
 
+STATE = 2
+"""Which state the windows keep: another number where what is aggregated changes, for Spark refuses the old state."""
+
 MARGIN = dt.timedelta(minutes=2)
 """How long a killed job may take to be back."""
 
@@ -62,5 +65,5 @@ def start_live(
 def checkpoint_of(settings: MovingAverageSettings) -> str:
     """Return where the query keeps its checkpoint: another place for whatever cannot go on from the same state."""
     base = settings.live_checkpoint.rstrip("/") or str(home() / "live" / "checkpoint")
-    parts = (settings.live_source, settings.live_trigger, settings.live_window_ms, settings.live_slide_ms)
+    parts = (settings.live_source, settings.live_trigger, settings.live_window_ms, settings.live_slide_ms, STATE)
     return f"{base}/{'-'.join(map(str, parts))}"

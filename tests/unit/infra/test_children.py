@@ -13,7 +13,7 @@ import psutil
 import pytest
 
 from infra.children import Child
-from infra.stack.interrupts import deferred
+from infra.stack.interrupts import deferred, end_with_terminal
 
 SLEEP = [sys.executable, "-c", "import time; time.sleep(60)"]
 SIGNALS_OF_CHILD = [
@@ -25,12 +25,15 @@ SIGNALS_OF_CHILD = [
 
 @pytest.fixture(autouse=True)
 def terminate_as_interrupt() -> Iterator[None]:
-    """Let SIGTERM and SIGHUP raise, as the command line does: one that slips through ends a test and not the run."""
+    """Let signals raise, as the command line does: one that slips through ends a test and not the run."""
 
     def interrupt(_number: int, _frame: object) -> None:
         raise SystemExit(143)
 
-    before = {number: signal.signal(number, interrupt) for number in (signal.SIGTERM, signal.SIGHUP)}
+    before = {number: signal.getsignal(number) for number in (signal.SIGTERM, signal.SIGHUP)}
+    signal.signal(signal.SIGTERM, interrupt)
+    signal.signal(signal.SIGHUP, signal.SIG_DFL)
+    end_with_terminal()
     yield
     for number, handler in before.items():
         signal.signal(number, handler)

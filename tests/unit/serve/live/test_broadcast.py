@@ -54,16 +54,16 @@ async def test_history_first_and_then_what_is_new() -> None:
     assert socket.sequences() == [1, 3]
 
 
-async def test_a_ping_is_answered_while_the_socket_takes_it_and_never_queued() -> None:
+async def test_a_ping_is_answered_also_while_the_socket_is_full() -> None:
     async with running(shared(FakeTime())) as broadcast:
         await take(broadcast, point(1))
         socket = ListSocket(stalled=True)
         client = await joined(broadcast, socket, BTC)
         assert socket.full
         await client.pong(b"1")
-        socket.flow()
+        broadcast.leave(client)
         await client.pong(b"2")
-    assert socket.pongs == [b"2"]
+    assert socket.pongs == [b"1"]
 
 
 async def test_equal_subscriptions_get_equal_frames() -> None:

@@ -137,7 +137,6 @@ def test_who_asks_while_the_chart_draws_is_drawn_in_the_next_frame() -> None:
       browser.parts.requestFrame(() => frames.ask());
       browser.frame();
       browser.samples = [5];
-      frames.ask();
       browser.frame();
     """
     log = happened(log_of(steps), "ours", "chart", "frame", "painted")
