@@ -3,12 +3,13 @@
 import sys
 import time
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from itertools import pairwise
 from pathlib import Path
 
 import msgspec
+import psutil
 from confluent_kafka import Consumer, TopicPartition
 
 from benchmarks.live_engines import generator, meter
@@ -92,6 +93,10 @@ class _Engine:
 
     def crash(self) -> None:
         """Kill it, with all that it has started, and start it again."""
+        # Not its group alone: what starts an engine may give it one of its own.
+        for process in tree(self._child.pid):
+            with suppress(psutil.NoSuchProcess):
+                process.kill()
         self._child.kill()
         self._child = self._made().__enter__()
 
