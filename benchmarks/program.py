@@ -10,7 +10,7 @@ import typer
 
 from contracts.errors import CoinlakeError
 from infra.cli import TERMINATED
-from infra.stack.interrupts import end_with_terminal
+from infra.interrupts import end_with_terminal
 
 
 def main_of(command: Callable[..., None], name: str) -> None:

@@ -11,7 +11,7 @@ from types import TracebackType
 from typing import Self
 
 from contracts.errors import StackError
-from infra.stack.interrupts import deferred, uninterrupted
+from infra.interrupts import deferred, uninterrupted
 
 GRACE_SECONDS = 15.0
 

@@ -9,7 +9,7 @@ import typer
 
 from contracts.errors import CoinlakeError
 from infra.commands import register_all
-from infra.stack.interrupts import end_with_terminal
+from infra.interrupts import end_with_terminal
 
 INTERRUPTED = 130
 TERMINATED = 143

@@ -8,12 +8,12 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from contracts.errors import SettingsError
+from infra.interrupts import uninterrupted
 from infra.settings import ClusterSettings
 from infra.spark.home import spark_home
 from infra.spark.settings import SparkSettings, memory_bytes
 from infra.stack import spark
 from infra.stack.info import StackInfo, write_info
-from infra.stack.interrupts import uninterrupted
 from infra.stack.layout import Layout
 from infra.stack.ports import LOOPBACK, choose_ports
 from infra.stack.ready import wait_ready

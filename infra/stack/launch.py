@@ -14,6 +14,7 @@ from pydantic import SecretStr
 
 from contracts.errors import StackError
 from infra import object_store
+from infra.interrupts import uninterrupted
 from infra.jars import ensure_kafka_jars
 from infra.kafka.topics import apply_topics, read_topics
 from infra.settings import StackSettings
@@ -25,7 +26,6 @@ from infra.stack import kafka, minio, processes, stop
 from infra.stack.cluster import Cluster, clear, grow, programs
 from infra.stack.cluster import start as start_cluster
 from infra.stack.info import StackInfo, read_info, write_info
-from infra.stack.interrupts import uninterrupted
 from infra.stack.layout import Layout
 from infra.stack.ports import LOOPBACK, choose_ports
 from infra.stack.ready import wait_ready

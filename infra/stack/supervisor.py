@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from contracts.errors import StackError
-from infra.stack.interrupts import uninterrupted
+from infra.interrupts import uninterrupted
 from infra.stack.layout import Layout, write_private
 
 STOP_SECONDS = 15

@@ -13,7 +13,7 @@ import psutil
 import pytest
 
 from infra.children import Child
-from infra.stack.interrupts import deferred, end_with_terminal
+from infra.interrupts import deferred, end_with_terminal
 
 SLEEP = [sys.executable, "-c", "import time; time.sleep(60)"]
 SIGNALS_OF_CHILD = [
