@@ -7,12 +7,16 @@ times are UTC, RFC 3339 with milliseconds; bytes are base64.
 import base64
 import datetime as dt
 from decimal import Decimal
-from typing import Any, TypeVar
+from typing import Any, Literal, TypeVar
 
 import msgspec
 
 from contracts.decimals import Money, Price
 from contracts.errors import RecordError
+
+
+Side = Literal["long", "short"]
+"""Which position: one that gains as the price rises, or as it falls."""
 
 
 class Record(msgspec.Struct, frozen=True, kw_only=True):
@@ -136,6 +140,29 @@ class MovingAverage(Record, frozen=True, kw_only=True):
     vwap: Price | None = None
     last: Price
     count: int
+
+
+class Liquidation(Record, frozen=True, kw_only=True):
+    """One order by which a venue closed a position by force; `event_time` is when the venue traded it.
+
+    `side` is the position that was closed: `long` (the venue sold) or `short` (it bought). `quantity` is that of the
+    order and `filled_quantity` the part of it that was traded, in `base` (null, like `quote`, where the symbol does not
+    say). `bankruptcy_price` is the order's limit, at which the position's margin is gone; `average_price` is that of its
+    trades, null where the venue does not tell it. `notional` is in `quote`: average price x filled quantity, else
+    bankruptcy price x filled quantity. `sampled` is true where the venue tells only some of them (Binance at most one
+    per symbol and second), so that sums are a lower bound.
+    """
+
+    symbol: str
+    base: str | None = None
+    quote: str | None = None
+    side: Side
+    quantity: Price
+    filled_quantity: Price
+    bankruptcy_price: Price
+    average_price: Price | None = None
+    notional: Money
+    sampled: bool
 
 
 class Gap(Record, frozen=True, kw_only=True):

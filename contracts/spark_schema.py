@@ -50,6 +50,7 @@ def _data_type(info: msgspec.inspect.Type) -> DataType:
         return DecimalType(extra["precision"], extra["scale"])
     python_type = {
         msgspec.inspect.StrType: str,
+        msgspec.inspect.LiteralType: str,
         msgspec.inspect.IntType: int,
         msgspec.inspect.BoolType: bool,
         msgspec.inspect.BytesType: bytes,

@@ -7,6 +7,7 @@ from contracts.records import (
     CoinQuote,
     Gap,
     Kline,
+    Liquidation,
     MarketTicker,
     MovingAverage,
     PriceTicker,
@@ -73,6 +74,15 @@ CRYPTO_DATA_AGGREGATED = Stream(
     identity=("symbol", "window_end"),
     symbol="symbol",
 )
+ALT_LIQUIDATIONS = Stream(
+    topic="alt_liquidations",
+    record=Liquidation,
+    key=("symbol",),
+    identity=("event_time", "venue", "symbol", "side"),
+    symbol="symbol",
+)
+ALT_LIQUIDATIONS_DEAD_LETTERS = "alt_liquidations_dead_letters"
+"""The topic of what the sink of liquidations could not read: raw messages, no records."""
 INGEST_GAPS = Stream(
     topic="ingest_gaps",
     record=Gap,
@@ -95,6 +105,7 @@ STREAMS: tuple[Stream, ...] = (
     CRYPTO_KLINE_DATA,
     BINANCE_AGG_TRADES,
     CRYPTO_DATA_AGGREGATED,
+    ALT_LIQUIDATIONS,
     INGEST_GAPS,
     INGEST_REJECTED,
 )

@@ -12,7 +12,15 @@ from hypothesis import strategies as st
 from contracts.errors import RecordError
 from contracts.records import CoinQuote, Gap, MarketTicker, Rejected, decode, encode, wire_time
 from contracts.spark_schema import struct_type
-from contracts.streams import COIN_MARKET_CAP, INGEST_GAPS, STREAMS, WALLEX, key_of, symbol_of
+from contracts.streams import (
+    ALT_LIQUIDATIONS_DEAD_LETTERS,
+    COIN_MARKET_CAP,
+    INGEST_GAPS,
+    STREAMS,
+    WALLEX,
+    key_of,
+    symbol_of,
+)
 from contracts.topics import parse_topics
 
 NOON = dt.datetime(2024, 3, 19, 12, 0, 0, 123456, tzinfo=dt.UTC)
@@ -77,7 +85,7 @@ def test_keys_and_partition_symbols() -> None:
 
 
 def test_every_stream_has_its_topic_and_every_topic_its_stream() -> None:
-    assert set(TOPICS) == {stream.topic for stream in STREAMS}
+    assert set(TOPICS) == {ALT_LIQUIDATIONS_DEAD_LETTERS, *(stream.topic for stream in STREAMS)}
 
 
 @pytest.mark.parametrize("stream", STREAMS, ids=lambda stream: stream.topic)
