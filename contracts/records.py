@@ -14,7 +14,6 @@ import msgspec
 from contracts.decimals import Money, Price
 from contracts.errors import RecordError
 
-
 Side = Literal["long", "short"]
 """Which position: one that gains as the price rises, or as it falls."""
 
@@ -147,8 +146,8 @@ class Liquidation(Record, frozen=True, kw_only=True):
 
     `side` is the position that was closed: `long` (the venue sold) or `short` (it bought). `quantity` is that of the
     order and `filled_quantity` the part of it that was traded, in `base` (null, like `quote`, where the symbol does not
-    say). `bankruptcy_price` is the order's limit, at which the position's margin is gone; `average_price` is that of its
-    trades, null where the venue does not tell it. `notional` is in `quote`: average price x filled quantity, else
+    say). `bankruptcy_price` is the order's limit, at which the position's margin is gone; `average_price` is that of
+    its trades, null where the venue does not tell it. `notional` is in `quote`: average price x filled quantity, else
     bankruptcy price x filled quantity. `sampled` is true where the venue tells only some of them (Binance at most one
     per symbol and second), so that sums are a lower bound.
     """
