@@ -151,6 +151,18 @@ class LakeSettings(SettingsGroup):
         }
 
 
+class QuestDbSettings(SettingsGroup):
+    """Where QuestDB is, and as whom its tables are read: a user of its PG wire who can change nothing."""
+
+    questdb_host: str = "127.0.0.1"
+    questdb_pg_port: Annotated[int, Field(ge=1, le=65535)] = 8812
+    questdb_http_port: Annotated[int, Field(ge=1, le=65535)] = 9003
+    """QuestDB's usual port, 9000, is the object store's."""
+    questdb_user: str = "reader"
+    questdb_password: SecretStr = SecretStr("")
+    questdb_database: str = "qdb"
+
+
 class IngestSettings(SettingsGroup):
     """Which venues are polled, how often, and within which budget."""
 
