@@ -19,7 +19,7 @@ from infra.spark.settings import SparkSettings
 from infra.stack.anew import make_anew, usual_or_free_ports
 from infra.stack.launch import embedded_stack
 from infra.terminal import say
-from serve.live.server import url_of
+from serve.http_server import url_of
 from serve.live.settings import LiveSettings
 
 LOOK_SECONDS = 0.5

@@ -11,7 +11,7 @@ from aiohttp import WSCloseCode, WSMsgType, web
 from prometheus_client import CONTENT_TYPE_LATEST
 
 from contracts.settings import MovingAverageSettings
-from serve.live.access import Access
+from serve.access import Access
 from serve.live.broadcast import Broadcast
 from serve.live.client import Shared
 from serve.live.clock import Clock

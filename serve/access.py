@@ -5,8 +5,9 @@ import ipaddress
 from collections.abc import Collection, Mapping
 from urllib.parse import urlsplit
 
+from pydantic import SecretStr
+
 from contracts.errors import SettingsError
-from serve.live.settings import LiveSettings
 
 
 def is_loopback(host: str) -> bool:
@@ -20,17 +21,17 @@ def is_loopback(host: str) -> bool:
     return _is_address(host) and ipaddress.ip_address(host).is_loopback
 
 
-def check_exposure(settings: LiveSettings) -> None:
-    """Refuse to serve everybody unless that was asked for.
+def check_exposure(group: str, host: str, token: SecretStr, is_open: bool) -> None:
+    """Refuse to serve everybody unless that was asked for. `group` is what the variables begin with, such as LIVE.
 
     Raises:
-        SettingsError: the host is not loopback, there is no token, and `live_open` is not set.
+        SettingsError: the host is not loopback, there is no token, and it is not said to be open.
     """
-    if is_loopback(settings.live_host) or settings.live_token.get_secret_value() or settings.live_open:
+    if is_loopback(host) or token.get_secret_value() or is_open:
         return
     raise SettingsError(
-        f"COINLAKE_LIVE_HOST: {settings.live_host} is not loopback, so others could read the data: set"
-        " COINLAKE_LIVE_TOKEN, or COINLAKE_LIVE_OPEN=true where everybody may"
+        f"COINLAKE_{group}_HOST: {host} is not loopback, so others could read the data: set"
+        f" COINLAKE_{group}_TOKEN, or COINLAKE_{group}_OPEN=true where everybody may"
     )
 
 
@@ -65,7 +66,23 @@ class Access:
             return False
         if parts.scheme not in {"http", "https"} or parts.netloc.lower() != host.lower():
             return False
-        name = parts.hostname or ""
+        return self._allows_name(parts.hostname or "")
+
+    def allows_host(self, host: str) -> bool:
+        """Judge the Host header of a request: a page whose own name leads to us is of our origin, and says no Origin.
+
+        >>> access = Access(host="127.0.0.1", token="", origins=["http://charts.example"])
+        >>> [access.allows_host(host) for host in ("127.0.0.1:8766", "charts.example", "evil.example:8766")]
+        [True, True, False]
+        """
+        if f"http://{host.lower()}" in self._origins or f"https://{host.lower()}" in self._origins:
+            return True
+        try:
+            return self._allows_name(urlsplit(f"//{host}").hostname or "")
+        except ValueError:
+            return False
+
+    def _allows_name(self, name: str) -> bool:
         if self._on_loopback:
             return is_loopback(name)
         return bool(self._token) or is_loopback(name) or _is_address(name)
