@@ -190,8 +190,10 @@ class IngestSettings(SettingsGroup):
     request_timeout_seconds: Seconds = 10
     drain_seconds: Seconds = 10
     """How long a stopping generator waits for Kafka's acknowledgements."""
+    health_host: str = "127.0.0.1"
+    """The address of /healthz and /metrics; they show counts alone."""
     health_port: Annotated[int, Field(ge=0, le=65535)] = 0
-    """The port of /healthz and /metrics on loopback; 0 takes a free one."""
+    """Their port; 0 takes a free one."""
 
 
 class JobSettings(SettingsGroup):
@@ -217,6 +219,14 @@ class JobSettings(SettingsGroup):
     state, which holds all rows of a batch until the next."""
     accept_loss: bool = False
     """Go on where a topic's retention has deleted messages that were never landed; the hole is put on record."""
+
+
+class JobMetricsSettings(SettingsGroup):
+    """Where a driver of the lake shows Prometheus what it does."""
+
+    process_metrics_host: str = "127.0.0.1"
+    process_metrics_port: Annotated[int, Field(ge=0, le=65535)] | None = None
+    """The port of /metrics; 0 takes a free one; empty: no page."""
 
 
 class MovingAverageSettings(SettingsGroup):

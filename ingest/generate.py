@@ -73,7 +73,7 @@ async def generate(
     async with (
         aiohttp.ClientSession() as session,
         KafkaSink(kafka.kafka_bootstrap_servers) as sink,
-        health_server(metrics, ingest.poll_seconds, ingest.health_port) as port,
+        health_server(metrics, ingest.poll_seconds, ingest.health_port, ingest.health_host) as port,
     ):
         http = AiohttpClient(session, timeout_seconds=ingest.request_timeout_seconds, now=clock.now)
         around = Surroundings(

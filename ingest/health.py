@@ -1,4 +1,4 @@
-"""/healthz and /metrics on loopback."""
+"""/healthz and /metrics, on loopback unless told otherwise."""
 
 import contextlib
 from collections.abc import AsyncIterator
@@ -37,7 +37,7 @@ def application(metrics: Metrics, poll_seconds: float) -> web.Application:
 
 
 @contextlib.asynccontextmanager
-async def health_server(metrics: Metrics, poll_seconds: float, port: int) -> AsyncIterator[int]:
+async def health_server(metrics: Metrics, poll_seconds: float, port: int, host: str = HOST) -> AsyncIterator[int]:
     """Serve while the block runs and give the port, chosen by the system where `port` is 0.
 
     Raises:
@@ -47,9 +47,9 @@ async def health_server(metrics: Metrics, poll_seconds: float, port: int) -> Asy
     await runner.setup()
     try:
         try:
-            await web.TCPSite(runner, HOST, port).start()
+            await web.TCPSite(runner, host, port).start()
         except OSError:
-            raise StackError(f"port {port} of {HOST} is in use: choose another one with COINLAKE_HEALTH_PORT") from None
+            raise StackError(f"port {port} of {host} is in use: choose another one with COINLAKE_HEALTH_PORT") from None
         yield runner.addresses[0][1]
     finally:
         await runner.cleanup()

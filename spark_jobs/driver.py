@@ -6,12 +6,13 @@ from contextlib import contextmanager
 from deltalake.exceptions import DeltaError
 
 from contracts.errors import JobError
-from contracts.settings import JobSettings, KafkaSettings, LakeSettings
+from contracts.settings import JobMetricsSettings, JobSettings, KafkaSettings, LakeSettings
 from contracts.tables import TABLES, Table
 from spark_jobs.archives.imports import IMPORTED
 from spark_jobs.context import Context
 from spark_jobs.edges.lake import Lake
 from spark_jobs.edges.lease import Lease
+from spark_jobs.edges.metrics import JobMetrics, metrics_page
 from spark_jobs.edges.progress import Progress
 from spark_jobs.edges.session import open_session
 from spark_jobs.edges.spark_errors import reason_of
@@ -35,15 +36,16 @@ def driving(
         SettingsError: a setting cannot be used.
         StoreError: the object store cannot be reached, refuses the key, or lacks a bucket.
         LeaseHeldError: another driver is writing.
-        JobError: delta-rs failed.
+        JobError: delta-rs failed, or the port of the metrics is in use.
     """
     kafka, settings, rules = KafkaSettings.load(), LakeSettings.load(), JobSettings.load()
     state, published = open_store(settings, settings.state), open_store(settings, settings.lake)
     if check is not None:
         check(kafka)
-    with Lease(state, tables) as lease:
+    metrics = JobMetrics()
+    with Lease(state, tables) as lease, metrics_page(metrics, JobMetricsSettings.load()):
         spark = open_session(f"coinlake {name}", settings, rules)
-        progress = Progress(say)
+        progress = Progress(say, metrics)
         spark.streams.addListener(progress)
         try:
             yield Context(spark, Lake(spark, settings, lease, progress), state, published, kafka, rules)

@@ -1,4 +1,4 @@
-"""One line of progress per micro-batch."""
+"""One line of progress per micro-batch, and what Prometheus is told of it."""
 
 import json
 from collections.abc import Callable
@@ -13,6 +13,8 @@ from pyspark.sql.streaming.listener import (
     StreamingQueryListener,
 )
 
+from spark_jobs.edges.metrics import JobMetrics
+
 
 class Outcome(msgspec.Struct, frozen=True):
     """What one micro-batch wrote: rows, rows that came too late for the streams after it, messages refused."""
@@ -23,10 +25,11 @@ class Outcome(msgspec.Struct, frozen=True):
 
 
 class Progress(StreamingQueryListener):
-    """Print, for every batch of every query: rows in, rows out, late rows, state rows, seconds."""
+    """Print and count, for every batch of every query: rows in, rows out, late rows, state rows, seconds."""
 
-    def __init__(self, write: Callable[[str], None]) -> None:
+    def __init__(self, write: Callable[[str], None], metrics: JobMetrics) -> None:
         self._write = write
+        self._metrics = metrics
         self._outcomes: dict[tuple[str, int], Outcome] = {}
 
     def note(self, query: str, batch: int, outcome: Outcome) -> None:
@@ -47,15 +50,19 @@ class Progress(StreamingQueryListener):
         outcome = self._outcomes.pop((name, batch), None)
         if outcome is None:
             return
+        rows_in, seconds = progress["numInputRows"], progress["durationMs"].get("triggerExecution", 0) / 1000
+        state_rows = sum(operator["numRowsTotal"] for operator in progress["stateOperators"])
+        self._metrics.batch(
+            name,
+            rows_in=rows_in,
+            rows_out=outcome.rows_out,
+            late=outcome.late,
+            rejected=outcome.rejected,
+            state_rows=state_rows,
+            seconds=seconds,
+        )
         self._write(
-            progress_line(
-                name,
-                batch,
-                rows_in=progress["numInputRows"],
-                outcome=outcome,
-                state_rows=sum(operator["numRowsTotal"] for operator in progress["stateOperators"]),
-                seconds=progress["durationMs"].get("triggerExecution", 0) / 1000,
-            )
+            progress_line(name, batch, rows_in=rows_in, outcome=outcome, state_rows=state_rows, seconds=seconds)
         )
 
     def onQueryIdle(self, event: QueryIdleEvent) -> None:  # noqa: N802

@@ -23,6 +23,7 @@ from tests.unit.containers.versions import kafka_version, project_version
 INSIDE = "kafka:19092"
 MINIO = "http://minio:9000"
 HEALTH_PORT, SIMULATOR_PORT, WORKER_PAGE, KAFKA_UI_PORT, LIVE_PORT = 9464, 8000, 8081, 8090, 8765
+PROCESS_METRICS_PORT = 9465
 STACK, CLUSTER = StackSettings.model_construct(), ClusterSettings.model_construct()
 SPARK_PORT, MASTER_PAGE = CLUSTER.spark_master_port, CLUSTER.spark_master_ui_port
 OF_THE_IMAGE = ("spark_home", "spark_jars", "spark_live_home", "live_chart_library")
@@ -113,6 +114,7 @@ def environments() -> dict[str, Environment]:
             **kafka_settings,
             **job,
             **_passed(IngestSettings),
+            "COINLAKE_HEALTH_HOST": "0.0.0.0",
             "COINLAKE_HEALTH_PORT": str(HEALTH_PORT),
         },
         "processor": {
@@ -122,6 +124,8 @@ def environments() -> dict[str, Environment]:
             **driver,
             "COINLAKE_SPARK_MASTER": f"spark://spark-master:{SPARK_PORT}",
             "COINLAKE_SPARK_DRIVER_HOST": "processor",
+            "COINLAKE_PROCESS_METRICS_HOST": "0.0.0.0",
+            "COINLAKE_PROCESS_METRICS_PORT": str(PROCESS_METRICS_PORT),
         },
         "moving-average": {
             **kafka_settings,

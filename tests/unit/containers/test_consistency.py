@@ -29,7 +29,10 @@ OTHER_IN_CONTAINERS = {
     "s3_access_key",
     "s3_secret_key",
     "coinmarketcap_api_key",
+    "health_host",
     "health_port",
+    "process_metrics_host",
+    "process_metrics_port",
     "spark_master",
     "spark_driver_host",
     "live_host",
@@ -138,6 +141,7 @@ BROKEN = [
     ("crypto", "spark://spark-master:7077", "local[*]", "COINLAKE_SPARK_MASTER"),
     ("crypto", "COINLAKE_SPARK_DRIVER_HOST: processor", "COINLAKE_SPARK_DRIVER_HOST: 127.0.0.1", "DRIVER_HOST"),
     ("crypto", 'COINLAKE_HEALTH_PORT: "9464"', 'COINLAKE_HEALTH_PORT: "9465"', "COINLAKE_HEALTH_PORT"),
+    ("crypto", 'PROCESS_METRICS_PORT: "9465"', 'PROCESS_METRICS_PORT: "9466"', "PROCESS_METRICS_PORT"),
     ("crypto", '"8000"]', '"8001"]', "simulator: command"),
     ("simulator_env", "simulator:8000/wallex", "simulator:8001/wallex", "simulator.env"),
     # variables and secrets

@@ -14,7 +14,7 @@ ROOT = Path(__file__).parent.parent.parent.parent
 def _written(default: object) -> str:
     if isinstance(default, tuple):
         return ",".join(default)
-    return "" if isinstance(default, SecretStr) else str(default)
+    return "" if default is None or isinstance(default, SecretStr) else str(default)
 
 
 def test_env_example_names_every_setting_with_its_default() -> None:
