@@ -8,11 +8,10 @@ from http.client import HTTPException
 from pathlib import Path
 from typing import NamedTuple
 
-from contracts.errors import StackError
 from contracts.settings import MovingAverageSettings
 from infra.demo.replay import coinlake
 from infra.environment import environment
-from infra.live.parts import Part, Running
+from infra.running import Part, Running
 from infra.setup.chart_library import ensure_chart_library
 from infra.spark.live import live_submission
 from infra.spark.settings import SparkSettings
@@ -23,7 +22,6 @@ from serve.http_server import url_of
 from serve.live.settings import LiveSettings
 
 LOOK_SECONDS = 0.5
-PATIENCE_SECONDS = 120.0
 SIMULATOR, GENERATOR, JOB, SERVER = "simulator", "generator", "moving-average", "server"
 
 
@@ -76,7 +74,7 @@ def _serve(running: Running, home: Path, settings: LiveSettings) -> str:
     port_file = home / "live.port"
     command = coinlake("serve-live", "--port-file", str(port_file))
     running.start(Part(SERVER, command))
-    port = _wait_for(port_file, running, SERVER)
+    port = running.port_in(port_file, SERVER)
     # Started again it has to be where the browsers look for it.
     running.change(Part(SERVER, command, {"COINLAKE_LIVE_PORT": port}))
     return url_of(settings.live_host, int(port)).rstrip("/")
@@ -88,21 +86,11 @@ def _simulate(running: Running, home: Path, market: Market) -> dict[str, str]:
     arguments = ("--seed", str(market.seed), "--span", "now", "--trades-a-minute", str(market.trades_a_minute))
     command = coinlake("simulate", *arguments, "--port-file", str(port_file))
     running.start(Part(SIMULATOR, command))
-    port = _wait_for(port_file, running, SIMULATOR)
+    port = running.port_in(port_file, SIMULATOR)
     # Started again it has to be where the generator looks for it.
     running.change(Part(SIMULATOR, [*command, "--port", port]))
     base = f"http://127.0.0.1:{port}/binance"
     return {"COINLAKE_BINANCE_URL": base, "COINLAKE_BINANCE_STREAM_URL": base.replace("http", "ws", 1)}
-
-
-def _wait_for(file: Path, running: Running, name: str) -> str:
-    deadline = time.monotonic() + PATIENCE_SECONDS
-    while not (file.exists() and file.read_text().strip()):
-        if time.monotonic() > deadline:
-            raise StackError(f"{name} did not start in {PATIENCE_SECONDS:g} s")
-        running.revive()
-        time.sleep(0.05)
-    return file.read_text().strip()
 
 
 def _watch(running: Running, url: str, settings: LiveSettings, length: dt.timedelta | None) -> None:

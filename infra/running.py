@@ -1,4 +1,4 @@
-"""The programs of the live chart, each started again when it ends by itself."""
+"""Programs that run side by side, each started again when it ends by itself."""
 
 import time
 from collections.abc import Callable, Mapping, Sequence
@@ -13,6 +13,7 @@ from infra.children import Child
 
 MOST_STARTS = 5
 WITHIN_SECONDS = 60.0
+PATIENCE_SECONDS = 120.0
 
 
 @dataclass(frozen=True)
@@ -74,6 +75,20 @@ class Running:
                 raise StackError(f"{part.name} ended {len(recent)} times within a minute: {child.last_words()}")
             self._say(f"{part.name} ended ({child.last_words()}); starting it again")
             self.start(part)
+
+    def port_in(self, file: Path, name: str) -> str:
+        """Wait until a program has written the port that it chose to a file, and return it.
+
+        Raises:
+            StackError: it does not in time, or ends again and again.
+        """
+        deadline = self._clock() + PATIENCE_SECONDS
+        while not (file.exists() and file.read_text().strip()):
+            if self._clock() > deadline:
+                raise StackError(f"{name} did not start in {PATIENCE_SECONDS:g} s")
+            self.revive()
+            time.sleep(0.05)
+        return file.read_text().strip()
 
 
 def _ignore(_line: str) -> None:

@@ -1,4 +1,4 @@
-"""The programs of the live chart: started again when they end, given up when they end again and again."""
+"""Programs side by side: started again when they end, given up when they end again and again."""
 
 import sys
 import time
@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from contracts.errors import StackError
-from infra.live.parts import MOST_STARTS, WITHIN_SECONDS, Part, Running
+from infra.running import MOST_STARTS, WITHIN_SECONDS, Part, Running
 
 LASTING = [sys.executable, "-c", "import time; time.sleep(60)"]
 FAILING = [sys.executable, "-c", "import sys; sys.exit('no such market')"]
