@@ -62,6 +62,14 @@ class StoreError(CoinlakeError):
     """The object store cannot be reached, refuses our key, or lacks a bucket."""
 
 
+class DatabaseError(CoinlakeError):
+    """QuestDB cannot be reached, refuses our user, or refuses a statement."""
+
+
+class ConnectorError(CoinlakeError):
+    """Kafka Connect cannot be reached, refuses a connector, or a connector does not run."""
+
+
 class LeaseHeldError(CoinlakeError):
     """Another driver is writing this table."""
 
