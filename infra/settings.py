@@ -1,4 +1,4 @@
-"""The settings of the embedded stack: its ports, and what its Spark cluster offers."""
+"""The settings of the embedded stack: the ports of its parts, and what its Spark cluster offers."""
 
 from typing import Annotated
 
@@ -26,3 +26,12 @@ class ClusterSettings(SettingsGroup):
     spark_master_ui_port: Port = 8080
     spark_worker_cores: Annotated[int, Field(ge=1)] = 2
     spark_worker_memory: Memory = "1g"
+
+
+class LiquidationSettings(SettingsGroup):
+    """On which loopback ports the embedded QuestDB and Kafka Connect listen; 0 takes any free port."""
+
+    questdb_server_http_port: Port = 9003
+    """QuestDB's usual port, 9000, is the object store's."""
+    questdb_server_pg_port: Port = 8812
+    connect_port: Port = 8083

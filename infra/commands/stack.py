@@ -20,18 +20,24 @@ def up(
         bool, typer.Option("--cluster", help="with a Spark standalone master and workers, for the jobs to run on")
     ] = False,
     workers: Annotated[int, typer.Option(min=1, help="how many workers the cluster has")] = 1,
+    liquidations: Annotated[
+        bool, typer.Option("--liquidations", help="with QuestDB, and Kafka Connect, which takes liquidations there")
+    ] = False,
 ) -> None:
     """Start Kafka and the object store, with topics, buckets and a key for the jobs."""
     from infra import stack
-    from infra.settings import ClusterSettings
+    from infra.settings import ClusterSettings, LiquidationSettings
 
     if workers > 1 and not cluster:
         raise typer.BadParameter("--workers goes with --cluster")
     wanted = stack.Cluster(workers, ClusterSettings.load()) if cluster else None
-    info = stack.up(home(), cluster=wanted, say=say)
+    more = stack.Liquidations(LiquidationSettings.load()) if liquidations else None
+    info = stack.up(home(), cluster=wanted, liquidations=more, say=say)
     places = f"Kafka {info.kafka_bootstrap_servers}, lake {info.lake}"
     if info.spark_master:
         places += f", Spark {info.spark_master}"
+    if info.connect_url:
+        places += f", Kafka Connect {info.connect_url}"
     if info.already_running:
         say(f"the stack is up already: {places}")
         return
@@ -73,7 +79,10 @@ def status() -> None:
 
 def logs(
     part: Annotated[
-        str, typer.Argument(help="kafka, minio, spark-master, spark-worker-1 or supervisord; all of them when left out")
+        str,
+        typer.Argument(
+            help="kafka, minio, questdb, connect, spark-master, spark-worker-1, supervisord; all when left out"
+        ),
     ] = "",
     lines: Annotated[int, typer.Option("--lines", "-n", min=1, help="how many of the last lines")] = 20,
 ) -> None:

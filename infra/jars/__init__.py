@@ -1,4 +1,4 @@
-"""The jars of Kafka and of Spark, fetched by Maven into the cache."""
+"""The jars of Kafka, Spark and QuestDB, fetched by Maven into the cache."""
 
 import hashlib
 from pathlib import Path
@@ -9,7 +9,9 @@ from infra.setup.cache import cache_root, ensure_entry, entry, lock
 from infra.setup.java import find_java
 
 _POMS = Path(__file__).parent
-_PLUGIN = "org.apache.maven.plugins:maven-dependency-plugin:3.8.1"
+DEPENDENCY_PLUGIN = "org.apache.maven.plugins:maven-dependency-plugin:3.8.1"
+RUNTIME_INTO_FOLDER = ("-DincludeScope=runtime", "-DoutputDirectory={folder}")
+"""Which of a project's dependencies `copy-dependencies` copies, and where to."""
 _MAVEN = ("--batch-mode", "--no-transfer-progress", "-Dmaven.wagon.http.retryHandler.count=3")
 
 
@@ -19,7 +21,7 @@ def ensure_kafka_jars() -> Path:
     Raises:
         StackError: no JDK, no Maven, or Maven failed.
     """
-    return _ensure("kafka", "copy-dependencies", "-DincludeScope=runtime", "-DoutputDirectory={folder}")
+    return _ensure("kafka", f"{DEPENDENCY_PLUGIN}:copy-dependencies", *RUNTIME_INTO_FOLDER)
 
 
 def ensure_spark_jars() -> Path:
@@ -28,7 +30,16 @@ def ensure_spark_jars() -> Path:
     Raises:
         StackError: no JDK, no Maven, or Maven failed.
     """
-    return _ensure("spark", "copy", "-Djars.folder={folder}")
+    return _ensure("spark", f"{DEPENDENCY_PLUGIN}:copy", "-Djars.folder={folder}")
+
+
+def ensure_questdb_jars() -> Path:
+    """Return the folder of QuestDB's jar, fetched first when it is not there (30 MB).
+
+    Raises:
+        StackError: no JDK, no Maven, or Maven failed.
+    """
+    return _ensure("questdb", f"{DEPENDENCY_PLUGIN}:copy-dependencies", *RUNTIME_INTO_FOLDER)
 
 
 def kafka_jars_dir() -> Path:
@@ -38,6 +49,28 @@ def kafka_jars_dir() -> Path:
         StackError: they are not there; `make setup` fetches them.
     """
     return _existing("kafka")
+
+
+def questdb_jars_dir() -> Path:
+    """Return the folder of QuestDB's jar.
+
+    Raises:
+        StackError: it is not there; `make setup` fetches it.
+    """
+    return _existing("questdb")
+
+
+def run_maven(pom: Path, name: str, *arguments: str) -> None:
+    """Run goals of Maven on a project, its output in the log of `name`.
+
+    Raises:
+        StackError: no JDK, no Maven, or Maven failed.
+    """
+    find_java()
+    maven = tools.find("mvn", "install Maven 3.8 or newer")
+    # Maven's own repository is not safe for two runs that download the same file at once.
+    with lock(cache_root() / "maven.lock"):
+        tools.run([maven, *_MAVEN, "-f", str(pom), *arguments], log=tools.log_file(name))
 
 
 def _pom(name: str) -> Path:
@@ -55,14 +88,8 @@ def _existing(name: str) -> Path:
     return folder
 
 
-def _ensure(name: str, goal: str, *options: str) -> Path:
+def _ensure(name: str, *arguments: str) -> Path:
     def fetch(folder: Path) -> None:
-        find_java()
-        maven = tools.find("mvn", "install Maven 3.8 or newer")
-        placed = [option.format(folder=folder) for option in options]
-        # Maven's own repository is not safe for two runs that download the same file at once.
-        with lock(cache_root() / "maven.lock"):
-            log = tools.log_file(f"{name}-jars")
-            tools.run([maven, *_MAVEN, "-f", str(_pom(name)), f"{_PLUGIN}:{goal}", *placed], log=log)
+        run_maven(_pom(name), f"{name}-jars", *(argument.format(folder=folder) for argument in arguments))
 
     return ensure_entry(_entry_name(name), fetch)

@@ -26,6 +26,16 @@ def minio_is_ready(port: int) -> bool:
     return _get(port, "/minio/health/ready") is not None
 
 
+def questdb_is_ready(port: int) -> bool:
+    """Tell whether QuestDB says that it lives."""
+    return _get(port, "/status") is not None
+
+
+def connect_is_ready(port: int) -> bool:
+    """Tell whether the worker of Kafka Connect has joined its group and takes connectors."""
+    return _get(port, "/health") is not None
+
+
 def spark_master_is_ready(ui_port: int) -> bool:
     """Tell whether the master of the cluster is the one that leads it."""
     return _spark_cluster(ui_port).get("status") == "ALIVE"

@@ -7,6 +7,8 @@ from pathlib import Path
 
 from pydantic import SecretStr
 
+from infra.connect.plugin import SINK
+from infra.stack import connect, questdb
 from infra.stack.layout import Layout, read_env, write_private
 from infra.stack.ports import LOOPBACK
 
@@ -17,6 +19,7 @@ _ENDPOINT = "COINLAKE_S3_ENDPOINT"
 _ACCESS_KEY = "COINLAKE_S3_ACCESS_KEY"
 _SECRET_KEY = "COINLAKE_S3_SECRET_KEY"
 _SPARK_MASTER = "COINLAKE_SPARK_MASTER"
+_QUESTDB_PASSWORD = "COINLAKE_QUESTDB_PASSWORD"
 
 
 @dataclass(frozen=True)
@@ -41,6 +44,8 @@ class StackInfo:
     state: str
     s3_access_key: SecretStr
     s3_secret_key: SecretStr
+    questdb_password: SecretStr | None = None
+    """Of the user who reads; None where there is no QuestDB."""
     already_running: bool = False
 
     @property
@@ -59,6 +64,11 @@ class StackInfo:
         port = self.ports.get("spark_master_port")
         return None if port is None else f"spark://{LOOPBACK}:{port}"
 
+    @property
+    def connect_url(self) -> str | None:
+        """Where Kafka Connect takes connectors, None without one."""
+        return connect.url(self.ports) if "connect_port" in self.ports else None
+
     def env(self) -> dict[str, str]:
         """Return the variables of `stack.env`: what a job needs to work with this stack, its key in clear text."""
         return {
@@ -69,6 +79,20 @@ class StackInfo:
             _ACCESS_KEY: self.s3_access_key.get_secret_value(),
             _SECRET_KEY: self.s3_secret_key.get_secret_value(),
             **({_SPARK_MASTER: self.spark_master} if self.spark_master else {}),
+            **self._questdb_env(),
+        }
+
+    def _questdb_env(self) -> dict[str, str]:
+        if self.connect_url is None or self.questdb_password is None:
+            return {}
+        return {
+            "COINLAKE_QUESTDB_HOST": LOOPBACK,
+            "COINLAKE_QUESTDB_HTTP_PORT": str(self.ports["questdb_server_http_port"]),
+            "COINLAKE_QUESTDB_PG_PORT": str(self.ports["questdb_server_pg_port"]),
+            "COINLAKE_QUESTDB_USER": questdb.READER,
+            _QUESTDB_PASSWORD: self.questdb_password.get_secret_value(),
+            "COINLAKE_CONNECT_URL": self.connect_url,
+            "COINLAKE_CONNECT_SINK": SINK,
         }
 
 
@@ -98,5 +122,6 @@ def read_info(layout: Layout) -> StackInfo | None:
         state=env[_STATE],
         s3_access_key=SecretStr(env[_ACCESS_KEY]),
         s3_secret_key=SecretStr(env[_SECRET_KEY]),
+        questdb_password=SecretStr(env[_QUESTDB_PASSWORD]) if _QUESTDB_PASSWORD in env else None,
         already_running=True,
     )

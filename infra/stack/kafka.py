@@ -77,7 +77,7 @@ def format_storage(layout: Layout, java: Path, jars: Path) -> None:
 def command(layout: Layout, java: Path, jars: Path) -> list[str]:
     """Return the command line of the broker."""
     archive = class_archive.archive_file("kafka", java, jars, FLAGS)
-    options = class_archive.use_or_make_option(archive, layout.new_class_archive)
+    options = class_archive.use_or_make_option(archive, layout.new_class_archive("kafka"))
     return [*_jvm(java, jars, options), MAIN, str(layout.kafka_conf)]
 
 

@@ -22,11 +22,15 @@ from infra.setup.cache import lock
 from infra.setup.java import find_java
 from infra.setup.minio import ensure_minio
 from infra.spark.settings import SparkSettings
-from infra.stack import kafka, minio, processes, stop
+from infra.stack import kafka, minio, processes, questdb, stop
 from infra.stack.cluster import Cluster, clear, grow, programs
 from infra.stack.cluster import start as start_cluster
 from infra.stack.info import StackInfo, read_info, write_info
 from infra.stack.layout import Layout
+from infra.stack.liquidations import Liquidations, Programs
+from infra.stack.liquidations import apply as apply_liquidations
+from infra.stack.liquidations import grow as grow_liquidations
+from infra.stack.liquidations import start as start_liquidations
 from infra.stack.ports import LOOPBACK, choose_ports
 from infra.stack.ready import wait_ready
 from infra.stack.status import running_info
@@ -50,17 +54,20 @@ def up(
     settings: StackSettings | None = None,
     *,
     cluster: Cluster | None = None,
+    liquidations: Liquidations | None = None,
     say: Say = _say_nothing,
 ) -> StackInfo:
     """Start Kafka and MinIO, wait until they are healthy, make the buckets, the jobs' key and the topics.
 
-    Does nothing when the stack runs, or only adds the cluster that it lacks; starts afresh when only parts of it
-    do. On any failure and on Ctrl-C nothing is left running that did not run before.
+    Does nothing when the stack runs, or only adds what it lacks; starts afresh when only parts of it do. On any
+    failure and on Ctrl-C nothing is left running that did not run before.
 
     Args:
         home: the folder of the stack; `contracts.settings.home()` for the user's own.
         settings: the ports; read from the environment when not given.
         cluster: a Spark cluster to start beside them.
+        liquidations: QuestDB and Kafka Connect to start beside them; where they run already, tables and connector are
+            applied again.
         say: takes one line of progress.
 
     Raises:
@@ -68,18 +75,19 @@ def up(
         SettingsError: the settings of the cluster cannot be used.
         StoreError: the object store refuses to make buckets or key.
         TopicError: Kafka refuses to create a topic.
+        DatabaseError: QuestDB refuses a table.
+        ConnectorError: the connector of liquidations does not run.
     """
     layout = Layout(home.absolute())
     layout.make()
     with lock(layout.lock):
         running = running_info(layout.home)
         if running is not None:
-            lacks = cluster is not None and not cluster.wanted_ports().keys() <= running.ports.keys()
-            return grow(layout, running, cluster, SparkSettings.load(), say) if cluster and lacks else running
+            return _grown(layout, running, cluster, liquidations, say)
         if processes.find(layout):
             say("parts of a stack are still running: stopping them first")
             stop.stop(layout)
-        plan = _plan(layout, settings or StackSettings.load(), cluster, say)
+        plan = _plan(layout, settings or StackSettings.load(), cluster, liquidations, say)
         try:
             return _launch(layout, plan, say)
         except BaseException:
@@ -94,10 +102,11 @@ def embedded_stack(
     settings: StackSettings | None = None,
     *,
     cluster: Cluster | None = None,
+    liquidations: Liquidations | None = None,
     say: Say = _say_nothing,
 ) -> Iterator[StackInfo]:
     """Run a stack for the length of a block, on free ports unless settings say otherwise."""
-    info = up(home, settings or free_ports(), cluster=cluster, say=say)
+    info = up(home, settings or free_ports(), cluster=cluster, liquidations=liquidations, say=say)
     try:
         yield info
     finally:
@@ -114,13 +123,32 @@ class _Plan:
     minio_binary: Path | None
     ports: Mapping[str, int]
     spark_parts: Sequence[Program]
+    liquidation_parts: Sequence[Program]
 
 
-def _plan(layout: Layout, settings: StackSettings, cluster: Cluster | None, say: Say) -> _Plan:
+def _grown(
+    layout: Layout, running: StackInfo, cluster: Cluster | None, liquidations: Liquidations | None, say: Say
+) -> StackInfo:
+    """Add to a running stack what it lacks of what is wanted."""
+    info = running
+    if cluster and not cluster.wanted_ports().keys() <= info.ports.keys():
+        info = grow(layout, info, cluster, SparkSettings.load(), say)
+    if liquidations and not liquidations.wanted_ports().keys() <= info.ports.keys():
+        info = grow_liquidations(layout, info, liquidations, say)
+    elif liquidations:
+        apply_liquidations(layout, info.ports, say)
+    return info
+
+
+def _plan(
+    layout: Layout, settings: StackSettings, cluster: Cluster | None, liquidations: Liquidations | None, say: Say
+) -> _Plan:
     java = find_java()
-    ports = choose_ports(settings.model_dump() | (cluster.wanted_ports() if cluster else {}))
+    wanted = [group.wanted_ports() for group in (cluster, liquidations) if group]
+    ports = choose_ports(settings.model_dump() | {name: port for group in wanted for name, port in group.items()})
     parts = programs(layout, cluster, ports, cluster.parts(), SparkSettings.load()) if cluster else []
-    return _Plan(java, ensure_kafka_jars(), _find_minio(layout, say), ports, parts)
+    more = Programs.ensure().of(layout, ports) if liquidations else []
+    return _Plan(java, ensure_kafka_jars(), _find_minio(layout, say), ports, parts, more)
 
 
 def _find_minio(layout: Layout, say: Say) -> Path | None:
@@ -137,7 +165,10 @@ def _launch(layout: Layout, plan: _Plan, say: Say) -> StackInfo:
     info = _info(layout, plan)
     kafka.write_properties(layout, plan.ports)
     parts = [Program("kafka", kafka.command(layout, plan.java, plan.jars), {})]
-    works: list[Callable[[threading.Event], None]] = [lambda cancelled: _start_kafka(layout, plan, cancelled, say)]
+    kafka_ready = threading.Event()
+    works: list[Callable[[threading.Event], None]] = [
+        lambda cancelled: _start_kafka(layout, plan, kafka_ready, cancelled, say)
+    ]
     if plan.minio_binary is not None:
         root = minio.root_credentials(layout)
         command = minio.command(layout, plan.minio_binary, plan.ports)
@@ -148,6 +179,9 @@ def _launch(layout: Layout, plan: _Plan, say: Say) -> StackInfo:
         parts += plan.spark_parts
         names = [part.name for part in plan.spark_parts]
         works.append(lambda cancelled: start_cluster(layout, plan.ports, names, cancelled, say))
+    if plan.liquidation_parts:
+        parts += plan.liquidation_parts
+        works.append(lambda cancelled: start_liquidations(layout, plan.ports, kafka_ready, cancelled, say))
     for part in parts:
         log = layout.log(part.name)
         if log.exists():
@@ -185,10 +219,11 @@ def _info(layout: Layout, plan: _Plan) -> StackInfo:
         state=f"file://{layout.files}/spark" if files else "s3a://spark",
         s3_access_key=SecretStr(JOB_ACCESS_KEY),
         s3_secret_key=known.s3_secret_key if known else SecretStr(secrets.token_urlsafe(32)),
+        questdb_password=SecretStr(questdb.passwords(layout)[1]) if plan.liquidation_parts else None,
     )
 
 
-def _start_kafka(layout: Layout, plan: _Plan, cancelled: threading.Event, say: Say) -> None:
+def _start_kafka(layout: Layout, plan: _Plan, ready: threading.Event, cancelled: threading.Event, say: Say) -> None:
     began = time.monotonic()
     kafka.format_storage(layout, plan.java, plan.jars)
     Supervisor(layout.socket).start("kafka")
@@ -201,6 +236,7 @@ def _start_kafka(layout: Layout, plan: _Plan, cancelled: threading.Event, say: S
     )
     for drift in applied.drift:
         say(f"topics: drift: {drift}")
+    ready.set()
 
 
 def _start_minio(layout: Layout, info: StackInfo, root: tuple[str, str], cancelled: threading.Event, say: Say) -> None:

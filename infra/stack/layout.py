@@ -64,15 +64,29 @@ class Layout:
         """The broker's log segments and metadata."""
         return self.home / "kafka" / "data"
 
-    @property
-    def new_class_archive(self) -> Path:
-        """Where Kafka's JVM writes a class archive as it ends, before it is moved into the cache."""
-        return self.home / "kafka" / "classes.jsa"
+    def new_class_archive(self, program: str) -> Path:
+        """Return where a JVM writes its class archive as it ends, before it is moved into the cache."""
+        return self.home / "classes" / f"{program}.jsa"
 
     @property
     def minio_data(self) -> Path:
         """The object store's drive."""
         return self.home / "minio"
+
+    @property
+    def questdb_data(self) -> Path:
+        """QuestDB's root folder: its tables, and its configuration."""
+        return self.home / "questdb"
+
+    @property
+    def questdb_env(self) -> Path:
+        """The passwords of QuestDB's users; readers find theirs in `stack.env`."""
+        return self.home / "questdb.env"
+
+    @property
+    def connect_conf(self) -> Path:
+        """Kafka Connect's worker.properties."""
+        return self.home / "connect" / "worker.properties"
 
     @property
     def spark(self) -> Path:
@@ -109,7 +123,8 @@ class Layout:
         Raises:
             StackError: the temporary folder of the socket is not ours alone.
         """
-        for folder in (self.home, self.kafka_conf.parent, self.minio_data, self.log("kafka").parent):
+        classes = self.new_class_archive("any").parent
+        for folder in (self.home, self.kafka_conf.parent, self.minio_data, self.log("any").parent, classes):
             folder.mkdir(parents=True, exist_ok=True)
         if self.socket.parent != self.home:
             _make_private(self.socket.parent)

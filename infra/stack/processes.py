@@ -8,7 +8,7 @@ from pathlib import Path
 
 import psutil
 
-from infra.stack import kafka, spark, supervisor
+from infra.stack import connect, kafka, questdb, spark, supervisor
 from infra.stack.layout import Layout
 
 
@@ -57,6 +57,10 @@ def _part(layout: Layout, command: list[str]) -> str | None:
         return "kafka"
     if str(layout.minio_data) in command and "server" in command:
         return "minio"
+    if str(layout.questdb_data) in command and questdb.MAIN in command:
+        return questdb.PART
+    if str(layout.connect_conf) in command and connect.MAIN in command:
+        return connect.PART
     return None
 
 

@@ -5,7 +5,7 @@ import time
 from collections.abc import Mapping
 
 from contracts.errors import StackError
-from infra.stack import health, spark
+from infra.stack import connect, health, questdb, spark
 from infra.stack.layout import Layout
 from infra.stack.supervisor import ALIVE, Supervisor, last_line
 
@@ -39,6 +39,10 @@ def _is_ready(part: str, ports: Mapping[str, int]) -> bool:
         return health.kafka_is_ready(ports["kafka_port"])
     if part == "minio":
         return health.minio_is_ready(ports["minio_port"])
+    if part == questdb.PART:
+        return health.questdb_is_ready(ports["questdb_server_http_port"])
+    if part == connect.PART:
+        return health.connect_is_ready(ports["connect_port"])
     master_page = ports[spark.ui_setting(spark.MASTER)]
     if part == spark.MASTER:
         return health.spark_master_is_ready(master_page)

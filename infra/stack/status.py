@@ -6,12 +6,18 @@ from pathlib import Path
 import psutil
 
 from contracts.errors import StackError
-from infra.stack import processes, spark
+from infra.stack import connect, processes, questdb, spark
 from infra.stack.info import PartStatus, StackInfo, read_info, read_ports
 from infra.stack.layout import Layout
 from infra.stack.supervisor import ALIVE, ProgramState, Supervisor
 
-PORTS = {"kafka": "kafka_port", "minio": "minio_port", spark.MASTER: "spark_master_port"}
+PORTS = {
+    "kafka": "kafka_port",
+    "minio": "minio_port",
+    questdb.PART: "questdb_server_http_port",
+    connect.PART: "connect_port",
+    spark.MASTER: "spark_master_port",
+}
 """Where each part takes work; a worker takes it from its master alone, and shows its web page."""
 
 

@@ -5,13 +5,19 @@ import time
 from pathlib import Path
 
 from contracts.errors import StackError
-from infra.jars import kafka_jars_dir
+from infra.jars import kafka_jars_dir, questdb_jars_dir
 from infra.setup.cache import lock
 from infra.setup.java import find_java
-from infra.stack import class_archive, kafka, processes
+from infra.stack import class_archive, connect, kafka, processes, questdb
 from infra.stack.layout import Layout
 from infra.stack.supervisor import ALIVE, STOP_SECONDS, Supervisor
 
+_JVMS = {
+    "kafka": (kafka_jars_dir, kafka.FLAGS),
+    connect.PART: (kafka_jars_dir, connect.FLAGS),
+    questdb.PART: (questdb_jars_dir, questdb.FLAGS),
+}
+"""The parts that keep a class archive: where their jars are, and their flags."""
 STOPPED_BY_TERM = 143
 """A JVM that SIGTERM asked to end ends by itself with this code, its shutdown hooks and class archive done."""
 
@@ -62,18 +68,20 @@ def _stop_by_supervisor(layout: Layout) -> bool:
         deadline = time.monotonic() + STOP_SECONDS + 5
         while any(program.pid for program in supervisor.states().values()) and time.monotonic() < deadline:
             time.sleep(0.05)
-        if supervisor.states()["kafka"].exit_code == STOPPED_BY_TERM:
-            _keep_class_archive(layout)
+        for program in supervisor.states().values():
+            if program.name in _JVMS and program.exit_code == STOPPED_BY_TERM:
+                _keep_class_archive(layout, program.name)
         supervisor.shutdown()
     except StackError:
         return False
     return True
 
 
-def _keep_class_archive(layout: Layout) -> None:
+def _keep_class_archive(layout: Layout, program: str) -> None:
+    jars, flags = _JVMS[program]
     try:
-        archive = class_archive.archive_file("kafka", find_java(), kafka_jars_dir(), kafka.FLAGS)
+        archive = class_archive.archive_file(program, find_java(), jars(), flags)
     except StackError:
         # The JDK or the jars are gone since the start: there is nothing to keep the archive for.
         return
-    class_archive.adopt(layout.new_class_archive, archive)
+    class_archive.adopt(layout.new_class_archive(program), archive)

@@ -1,0 +1,1 @@
+"""QuestDB: its tables as data, and applying them."""
