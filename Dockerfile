@@ -1,6 +1,7 @@
 # One image for everything of coinlake that runs in a container: generator, processor, simulator, the live chart's server,
-# Spark master and worker. Targets of their own are `minio`, an object store, and `coinlake-live`, the moving average on the
-# Spark that has Real-Time Mode. docs/containers.md says what was checked of it and what was not.
+# Spark master and worker. Targets of their own are `minio`, an object store, `connect`, Kafka Connect with QuestDB's connector,
+# and `coinlake-live`, the moving average on the Spark that has Real-Time Mode. docs/containers.md says what was checked of it
+# and what was not.
 
 # --- The jars that Spark needs beside its own ---------------------------------------------------------------------
 # Tag seen in public Dockerfiles (hapi-fhir-jpaserver-starter builds from it).
@@ -33,6 +34,26 @@ HEALTHCHECK --interval=30s --timeout=5s --start-period=30s --start-interval=1s \
     CMD ["wget", "-q", "-O", "/dev/null", "http://127.0.0.1:9000/minio/health/ready"]
 ENTRYPOINT ["/usr/local/bin/minio"]
 CMD ["server", "--quiet", "--address", ":9000", "--console-address", ":9001", "/data"]
+
+# --- Kafka Connect with QuestDB's own connector -----------------------------------------------------------------------
+# Tag seen in public Dockerfiles, beside the Go image above.
+FROM alpine:3.23.4 AS connector
+WORKDIR /build
+# The newest release whose archive was seen in public files; none of them names its hash.
+ADD https://github.com/questdb/kafka-questdb-connector/releases/download/v0.14/kafka-questdb-connector-0.14-bin.zip connector.zip
+RUN unzip -q connector.zip -d /opt/connect && chmod -R a+rX /opt/connect
+
+# Tag seen in public compose files and tests; the version of infra/jars/kafka-pom.xml.
+FROM apache/kafka:4.3.1 AS connect
+LABEL org.opencontainers.image.title="coinlake-connect" \
+      org.opencontainers.image.description="Kafka Connect, with the sink for QuestDB" \
+      org.opencontainers.image.licenses="Apache-2.0"
+COPY --from=connector /opt/connect /opt/connect
+COPY infra/connect/worker.properties /opt/kafka/config/coinlake-connect.properties
+# The image's own user, as a number.
+USER 1000
+EXPOSE 8083
+CMD ["/opt/kafka/bin/connect-distributed.sh", "/opt/kafka/config/coinlake-connect.properties"]
 
 # --- The library that draws the live chart, its archive checked -----------------------------------------------------
 # Tag seen in a public Dockerfile with its digest.

@@ -20,6 +20,8 @@ usage: entrypoint.sh COMMAND [ARGUMENT ...]
   import          make a recording from snapshots of real answers
   topics          apply | list
   buckets         apply
+  questdb         apply: the tables of QuestDB
+  connect         apply: the connectors of Kafka Connect
   lease           who writes the tables
   show            a coin's candles
   explain         one candle, back to its messages
@@ -42,6 +44,9 @@ command=${1:-help}
 
 case "${command}" in
     generate | process | rebuild | backfill | maintain | simulate | record | import | topics | buckets | lease)
+        exec coinlake "$@"
+        ;;
+    questdb | connect)
         exec coinlake "$@"
         ;;
     moving-average | serve-live)

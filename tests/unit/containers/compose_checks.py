@@ -10,6 +10,7 @@ from infra.spark.settings import SparkSettings, memory_bytes
 from tests.unit.containers.compose_facts import (
     CLUSTER,
     NEEDS,
+    USERS,
     VOLUMES,
     builds,
     commands,
@@ -20,9 +21,15 @@ from tests.unit.containers.compose_facts import (
 )
 from tests.unit.containers.files import Document, services
 
-ONE_SHOT = ("topics", "buckets")
+ONE_SHOT = ("topics", "buckets", "questdb-tables", "connectors")
 LIVE = ("moving-average", "live")
-ON_REQUEST = {"tools": "tools", "simulator": "simulator", "moving-average": "live", "live": "live"}
+LIQUIDATIONS = ("questdb", "questdb-tables", "connect", "connectors")
+ON_REQUEST = {
+    "tools": "tools",
+    "simulator": "simulator",
+    **dict.fromkeys(LIVE, "live"),
+    **dict.fromkeys(LIQUIDATIONS, "liquidations"),
+}
 """Services that start only when asked for, with their profiles."""
 
 
@@ -37,6 +44,7 @@ def compose_problems(base: Document, crypto: Document) -> list[str]:
         **{(name, "ports"): ports for name, ports in ports().items()},
         **{(name, "volumes"): volumes for name, volumes in VOLUMES.items()},
         **{(name, "depends_on"): needs for name, needs in NEEDS.items()},
+        **{(name, "user"): user for name, user in USERS.items()},
         **{(name, "profiles"): [profile] for name, profile in ON_REQUEST.items()},
     }
     names = list(images())
@@ -51,7 +59,9 @@ def compose_problems(base: Document, crypto: Document) -> list[str]:
         keys = {key for owner, key in expected if owner == name} | {key for key in service if key not in held}
         for key in sorted(keys):
             problems += _differences(f"{name}: {key}", expected.get((name, key)), _plain(service.get(key)))
-    problems += _differences("volumes", {"kafka-data": None, "minio-data": None}, base.get("volumes"))
+    problems += _differences(
+        "volumes", {"kafka-data": None, "minio-data": None, "questdb-data": None}, base.get("volumes")
+    )
     problems += _differences("name", "coinlake", base.get("name"))
     return [*problems, *_health_problems(found), *_memory_problems(found), *_grace_problems(found), *_bucket_problems()]
 
@@ -87,7 +97,7 @@ def _memory_problems(found: Mapping[str, Document]) -> Iterable[str]:
     for name, size in sizes.items():
         if size is None or not 256 <= size <= 2048:
             yield f"{name}: mem_limit: expected 256m to 2g, found {found[name].get('mem_limit')}"
-    always = sum(size or 0 for name, size in sizes.items() if name not in (*ONE_SHOT, "tools", *LIVE))
+    always = sum(size or 0 for name, size in sizes.items() if name not in (*ONE_SHOT, "tools", *LIVE, *LIQUIDATIONS))
     if always > 7.5 * 1024:
         yield f"mem_limit: expected at most 7.5 GiB side by side, found {always} MiB"
     if (sizes.get("moving-average") or 0) < (

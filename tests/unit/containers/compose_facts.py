@@ -10,21 +10,24 @@ from contracts.settings import (
     KafkaSettings,
     LakeSettings,
     MovingAverageSettings,
+    QuestDbSettings,
     SettingsGroup,
 )
 from infra.object_store import StoreRootSettings
-from infra.settings import ClusterSettings, StackSettings
+from infra.questdb.settings import QuestDbAdminSettings
+from infra.settings import ClusterSettings, LiquidationSettings, StackSettings
 from infra.setup.minio import VERSION as MINIO_VERSION
 from infra.spark.settings import SparkSettings
-from infra.stack import kafka
+from infra.stack import connect, kafka, questdb
 from serve.live.settings import LiveSettings
-from tests.unit.containers.versions import kafka_version, project_version
+from tests.unit.containers.versions import kafka_version, project_version, questdb_version
 
 INSIDE = "kafka:19092"
 MINIO = "http://minio:9000"
 HEALTH_PORT, SIMULATOR_PORT, WORKER_PAGE, KAFKA_UI_PORT, LIVE_PORT = 9464, 8000, 8081, 8090, 8765
 PROCESS_METRICS_PORT = 9465
 STACK, CLUSTER = StackSettings.model_construct(), ClusterSettings.model_construct()
+LIQUIDATIONS = LiquidationSettings.model_construct()
 SPARK_PORT, MASTER_PAGE = CLUSTER.spark_master_port, CLUSTER.spark_master_ui_port
 OF_THE_IMAGE = ("spark_home", "spark_jars", "spark_live_home", "live_chart_library")
 """Settings that the image has, and that a service must not take away from it."""
@@ -33,18 +36,28 @@ Environment = Mapping[str, str]
 
 
 def images() -> dict[str, str]:
-    ours = ("topics", "buckets", "spark-master", "spark-worker", "tools", "generator", "processor", "live", "simulator")
+    ours = (
+        *("topics", "buckets", "questdb-tables", "connectors", "spark-master", "spark-worker", "tools"),
+        *("generator", "processor", "live", "simulator"),
+    )
     return {
         "kafka": f"apache/kafka:{kafka_version()}",
         "kafka-ui": "kafbat/kafka-ui:v1.5.0",
         "minio": f"coinlake-minio:{MINIO_VERSION}",
+        "questdb": f"questdb/questdb:{questdb_version()}",
+        "connect": f"coinlake-connect:{project_version()}",
         **dict.fromkeys(ours, f"coinlake:{project_version()}"),
         "moving-average": f"coinlake-live:{project_version()}",
     }
 
 
 def builds() -> dict[str, object]:
-    targets = {"coinlake": "coinlake", "coinlake-live": "coinlake-live", "coinlake-minio": "minio"}
+    targets = {
+        "coinlake": "coinlake",
+        "coinlake-live": "coinlake-live",
+        "coinlake-minio": "minio",
+        "coinlake-connect": "connect",
+    }
     named = {name: image.split(":")[0] for name, image in images().items()}
     return {name: {"context": ".", "target": targets[image]} for name, image in named.items() if image in targets}
 
@@ -53,6 +66,8 @@ def commands() -> dict[str, list[str]]:
     return {
         "topics": ["topics", "apply"],
         "buckets": ["buckets", "apply"],
+        "questdb-tables": ["questdb", "apply"],
+        "connectors": ["connect", "apply"],
         "spark-master": [
             *("spark-master", "--host", "spark-master"),
             *("--port", str(SPARK_PORT), "--webui-port", str(MASTER_PAGE)),
@@ -102,6 +117,10 @@ def environments() -> dict[str, Environment]:
         "minio": {name.removeprefix("COINLAKE_"): value for name, value in root.items()},
         "topics": kafka_settings,
         "buckets": {**lake, **root},
+        "questdb": _questdb_environment(),
+        "questdb-tables": {"COINLAKE_QUESTDB_HOST": "questdb", **_questdb_admin()},
+        "connect": _connect_environment(),
+        "connectors": {"COINLAKE_CONNECT_URL": f"http://connect:{LIQUIDATIONS.connect_port}"},
         "spark-master": {"SPARK_DAEMON_MEMORY": "256m"},
         "spark-worker": {
             "SPARK_DAEMON_MEMORY": "256m",
@@ -160,12 +179,54 @@ def _kafka_environment() -> Environment:
         "log.dirs": "/var/lib/kafka/data",
     }
     properties = {**embedded, **addresses}
-    heap = [flag for flag in kafka.FLAGS if flag.startswith(("-Xms", "-Xmx"))]
+    heap, other = _heap_and_other(kafka.FLAGS)
     return {
         "CLUSTER_ID": kafka.CLUSTER_ID,
-        "KAFKA_HEAP_OPTS": " ".join(heap),
-        "KAFKA_JVM_PERFORMANCE_OPTS": " ".join(flag for flag in kafka.FLAGS if flag not in heap),
+        "KAFKA_HEAP_OPTS": heap,
+        "KAFKA_JVM_PERFORMANCE_OPTS": other,
         **{f"KAFKA_{name.upper().replace('.', '_')}": value for name, value in properties.items()},
+    }
+
+
+def _heap_and_other(flags: Sequence[str]) -> tuple[str, str]:
+    heap = [flag for flag in flags if flag.startswith(("-Xms", "-Xmx"))]
+    return " ".join(heap), " ".join(flag for flag in flags if flag not in heap)
+
+
+def _questdb_admin() -> Environment:
+    return {
+        "COINLAKE_QUESTDB_ADMIN_USER": _or_default(QuestDbAdminSettings, "questdb_admin_user"),
+        "COINLAKE_QUESTDB_ADMIN_PASSWORD": "${COINLAKE_QUESTDB_ADMIN_PASSWORD:?}",
+    }
+
+
+def _questdb_environment() -> Environment:
+    """Return the embedded settings as the image takes them, and the flags but for the collector, which it chooses."""
+    admin = _questdb_admin()
+    lines = [line for line in questdb.CONF.read_text().splitlines() if line and not line.startswith("#")]
+    conf = dict(line.split("=", 1) for line in lines)
+    return {
+        "JVM_PREPEND": " ".join(flag for flag in questdb.FLAGS if flag != "-XX:+UseSerialGC"),
+        "QDB_HTTP_BIND_TO": f"0.0.0.0:{LIQUIDATIONS.questdb_server_http_port}",
+        "QDB_PG_NET_BIND_TO": f"0.0.0.0:{LIQUIDATIONS.questdb_server_pg_port}",
+        **dict.fromkeys(("QDB_HTTP_USER", "QDB_PG_USER"), admin["COINLAKE_QUESTDB_ADMIN_USER"]),
+        **dict.fromkeys(("QDB_HTTP_PASSWORD", "QDB_PG_PASSWORD"), admin["COINLAKE_QUESTDB_ADMIN_PASSWORD"]),
+        "QDB_PG_READONLY_USER": _or_default(QuestDbSettings, "questdb_user"),
+        "QDB_PG_READONLY_PASSWORD": "${COINLAKE_QUESTDB_PASSWORD:?}",
+        **{f"QDB_{name.upper().replace('.', '_')}": value for name, value in conf.items()},
+    }
+
+
+def _connect_environment() -> Environment:
+    heap, other = _heap_and_other(connect.FLAGS)
+    return {
+        "KAFKA_HEAP_OPTS": heap,
+        "KAFKA_JVM_PERFORMANCE_OPTS": other,
+        **_passed(KafkaSettings, kafka_bootstrap_servers=INSIDE),
+        "CONNECT_LISTENER": f"http://0.0.0.0:{LIQUIDATIONS.connect_port}",
+        "COINLAKE_QUESTDB_HOST": "questdb",
+        "COINLAKE_QUESTDB_HTTP_PORT": str(QuestDbSettings.model_fields["questdb_http_port"].default),
+        **_questdb_admin(),
     }
 
 
@@ -180,13 +241,21 @@ def ports() -> dict[str, list[str]]:
         "kafka": published(StackSettings, "kafka_port"),
         "kafka-ui": [f"127.0.0.1:{KAFKA_UI_PORT}:8080"],
         "minio": published(StackSettings, "minio_port", "minio_console_port"),
+        "questdb": published(LiquidationSettings, "questdb_server_http_port", "questdb_server_pg_port"),
+        "connect": published(LiquidationSettings, "connect_port"),
         "spark-master": published(ClusterSettings, "spark_master_port", "spark_master_ui_port"),
         "spark-worker": [f"127.0.0.1:{WORKER_PAGE}:{WORKER_PAGE}"],
         "live": [f"127.0.0.1:${{COINLAKE_LIVE_PORT:-{LIVE_PORT}}}:{LIVE_PORT}"],
     }
 
 
-VOLUMES = {"kafka": ["kafka-data:/var/lib/kafka/data"], "minio": ["minio-data:/data"]}
+VOLUMES = {
+    "kafka": ["kafka-data:/var/lib/kafka/data"],
+    "minio": ["minio-data:/data"],
+    "questdb": ["questdb-data:/var/lib/questdb"],
+}
+USERS = {"questdb": "10001:10001"}
+"""Of images that would else start as root."""
 
 _HEALTHY = {"condition": "service_healthy"}
 _DONE = {"condition": "service_completed_successfully"}
@@ -194,6 +263,9 @@ NEEDS = {
     "kafka-ui": {"kafka": _HEALTHY},
     "topics": {"kafka": _HEALTHY},
     "buckets": {"minio": _HEALTHY},
+    "questdb-tables": {"questdb": _HEALTHY},
+    "connect": {"topics": _DONE, "questdb-tables": _DONE},
+    "connectors": {"connect": _HEALTHY},
     "spark-worker": {"spark-master": _HEALTHY},
     "tools": {"topics": _DONE, "buckets": _DONE},
     "generator": {"topics": _DONE, "simulator": {**_HEALTHY, "required": False}},
@@ -209,11 +281,15 @@ def health_tests() -> dict[str, list[str]]:
         return ["CMD", "python", "-c", f"from urllib.request import urlopen; urlopen('{url}', timeout=4)"]
 
     wget = ["CMD", "wget", "-q", "-O", "/dev/null"]
+    questdb_page = f"/dev/tcp/127.0.0.1/{LIQUIDATIONS.questdb_server_http_port}"
+    asked = f"exec 3<> {questdb_page} && printf 'GET /status HTTP/1.0\\r\\n\\r\\n' >&3 && grep -q Healthy <&3"
     tool = f"/opt/kafka/bin/kafka-broker-api-versions.sh --bootstrap-server {INSIDE}"
     return {
         "kafka": ["CMD-SHELL", f"KAFKA_HEAP_OPTS=-Xmx64m {tool} > /dev/null"],
         "kafka-ui": [*wget, "http://127.0.0.1:8080/actuator/health"],
         "minio": [*wget, "http://127.0.0.1:9000/minio/health/ready"],
+        "questdb": ["CMD", "bash", "-c", asked],
+        "connect": [*wget, f"http://127.0.0.1:{LIQUIDATIONS.connect_port}/health"],
         "spark-master": page(MASTER_PAGE, "/json/"),
         "spark-worker": page(WORKER_PAGE, "/json/"),
         "generator": page(HEALTH_PORT, "/healthz"),

@@ -12,9 +12,10 @@ from infra.cli import build_app
 from infra.setup import chart_library, java
 from infra.setup.chart_library import LIGHTWEIGHT_CHARTS
 from infra.setup.minio import VERSION as MINIO_VERSION
+from infra.stack import connect
 from tests.unit.containers.compose_facts import OF_THE_IMAGE, SIMULATOR_PORT
 from tests.unit.containers.files import PATHS, ContainerFiles, services
-from tests.unit.containers.versions import locked, project, project_version
+from tests.unit.containers.versions import kafka_version, locked, project, project_version
 
 EMBEDDED_ONLY = {"up", "down", "status", "logs", "demo", "crashtest", "live"}
 """Commands that start servers of their own, which a container has beside it instead."""
@@ -77,13 +78,16 @@ def _versions(files: ContainerFiles) -> Iterable[str]:
         yield f"Dockerfile: expected one exact Python within {project()['requires-python']}, found {sorted(pythons)}"
 
 
+CONNECTOR = "0.14"
+"""The release of QuestDB's own connector; the embedded stack has none to hold it to."""
+WORKER = dict(line.split("=", 1) for line in connect.WORKER.read_text().splitlines() if "=" in line)
 _CHART_ARCHIVE = f"{LIGHTWEIGHT_CHARTS.name}-{LIGHTWEIGHT_CHARTS.version}.tgz"
 _CHART_DIGEST = base64.b64decode(LIGHTWEIGHT_CHARTS.integrity.removeprefix("sha512-")).hex()
 _LINES = {
     "jars": (
         "COPY infra/jars/spark-pom.xml pom.xml",
         "-Djars.folder=/opt/coinlake/jars",
-        f"{jars._PLUGIN}:copy",
+        f"{jars.DEPENDENCY_PLUGIN}:copy",
     ),
     "minio": (
         "COPY --from=minio-build /out/minio /usr/local/bin/minio",
@@ -127,6 +131,16 @@ _LINES = {
         "COPY --from=chart /opt/chart /opt/coinlake/chart",
         f"COINLAKE_LIVE_CHART_LIBRARY=/opt/coinlake/chart/{chart_library.MODULE}",
     ),
+    "connector": (
+        f"/releases/download/v{CONNECTOR}/kafka-questdb-connector-{CONNECTOR}-bin.zip connector.zip",
+        f"unzip -q connector.zip -d {WORKER['plugin.path']} ",
+    ),
+    "connect": (
+        f"FROM apache/kafka:{kafka_version()} AS connect",
+        f"COPY --from=connector {WORKER['plugin.path']} {WORKER['plugin.path']}",
+        "COPY infra/connect/worker.properties /opt/kafka/config/coinlake-connect.properties",
+        'CMD ["/opt/kafka/bin/connect-distributed.sh", "/opt/kafka/config/coinlake-connect.properties"]',
+    ),
     "chart": (
         f"npm pack {LIGHTWEIGHT_CHARTS.name}@{LIGHTWEIGHT_CHARTS.version} ",
         f'echo "{_CHART_DIGEST}  {_CHART_ARCHIVE}" > sums',
@@ -151,12 +165,24 @@ _LINES = {
 
 def _stages(files: ContainerFiles) -> Iterable[str]:
     stages = files.stages()
-    expected = ["jars", "minio-build", "minio", "chart", "spark", "python", "real-time", "coinlake", "coinlake-live"]
+    expected = [
+        "jars",
+        "minio-build",
+        "minio",
+        "connector",
+        "connect",
+        "chart",
+        "spark",
+        "python",
+        "real-time",
+        "coinlake",
+        "coinlake-live",
+    ]
     if list(stages) != expected:
         yield f"Dockerfile: expected the stages {', '.join(expected)}, found {', '.join(stages)}"
     for name, lines in _LINES.items():
         yield from (f"Dockerfile: stage {name}: expected {line}" for line in lines if line not in stages.get(name, ""))
-    for name in ("minio", "coinlake"):  # coinlake-live has that of coinlake
+    for name in ("minio", "connect", "coinlake"):  # coinlake-live has that of coinlake
         users = re.findall(r"^USER (\S+)$", stages.get(name, ""), re.MULTILINE)
         if not users or users[-1] == "0":
             yield f"Dockerfile: stage {name}: expected a user that is not root at its end"

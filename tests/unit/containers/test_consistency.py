@@ -21,6 +21,8 @@ SECRETS = {
     "COINLAKE_MINIO_ROOT_PASSWORD",
     "COINLAKE_S3_ACCESS_KEY",
     "COINLAKE_S3_SECRET_KEY",
+    "COINLAKE_QUESTDB_ADMIN_PASSWORD",
+    "COINLAKE_QUESTDB_PASSWORD",
 }
 
 OTHER_IN_CONTAINERS = {
@@ -114,6 +116,14 @@ BROKEN = [
     ("dockerignore", "!simulator\n", "!simulator\n!.env\n", ".dockerignore"),
     ("dockerignore", "**/.env\n", "", ".dockerignore"),
     # the live chart
+    ("dockerfile", "v0.14/kafka-questdb-connector-0.14", "v0.13/kafka-questdb-connector-0.13", "stage connector"),
+    ("dockerfile", "apache/kafka:4.3.1 AS", "apache/kafka:4.3.0 AS", "stage connect"),
+    ("dockerfile", "-d /opt/connect", "-d /opt/plugins", "stage connector"),
+    ("base", "questdb/questdb:9.3.4", "questdb/questdb:9.3.5", "questdb: image"),
+    ("base", 'QDB_LINE_AUTO_CREATE_NEW_TABLES: "false"', 'QDB_LINE_AUTO_CREATE_NEW_TABLES: "true"', "NEW_TABLES"),
+    ("base", "{COINLAKE_QUESTDB_PASSWORD:?", "{COINLAKE_QUESTDB_PASSWORD:-", "QDB_PG_READONLY_PASSWORD"),
+    ("base", "http://0.0.0.0:8083", "http://127.0.0.1:8083", "CONNECT_LISTENER"),
+    ("base", "command: [connect, apply]", "command: [questdb, apply]", "connectors: command"),
     ("dockerfile", "lightweight-charts@5.2.1", "lightweight-charts@5.2.0", "stage chart"),
     ("dockerfile", "215c282b", "215c282c", "stage chart"),
     ("dockerfile", "real_time/requirements.lock", "real_time/requirements.in", "stage real-time"),
@@ -173,7 +183,7 @@ BROKEN = [
     ("page", "docker compose up --build", "docker compose -f docker-compose.yml up --build", "COMPOSE_FILE to do for"),
     (
         "page",
-        "docker compose --profile live --profile simulator --profile tools down",
+        "docker compose --profile live --profile liquidations --profile simulator --profile tools down",
         "docker compose down",
         "down with the profiles",
     ),

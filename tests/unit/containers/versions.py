@@ -27,9 +27,19 @@ def locked(package: str, lock: str = "requirements.lock") -> str:
 
 def kafka_version() -> str:
     """Return the version of the embedded broker."""
-    tree = ElementTree.parse(ROOT / "infra" / "jars" / "kafka-pom.xml")
+    return version_in("infra/jars/kafka-pom.xml", "kafka_2.13")
+
+
+def questdb_version() -> str:
+    """Return the version of the embedded QuestDB."""
+    return version_in("infra/jars/questdb-pom.xml", "questdb")
+
+
+def version_in(pom: str, artifact: str) -> str:
+    """Return the version of a dependency in a pom."""
+    tree = ElementTree.parse(ROOT / pom)
     name = "{http://maven.apache.org/POM/4.0.0}"
     for dependency in tree.iter(f"{name}dependency"):
-        if dependency.findtext(f"{name}artifactId") == "kafka_2.13":
+        if dependency.findtext(f"{name}artifactId") == artifact:
             return str(dependency.findtext(f"{name}version"))
-    raise AssertionError("kafka-pom.xml names no broker")
+    raise AssertionError(f"{pom} names no {artifact}")
