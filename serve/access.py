@@ -3,11 +3,23 @@
 import hmac
 import ipaddress
 from collections.abc import Collection, Mapping
+from typing import Annotated
 from urllib.parse import urlsplit
 
-from pydantic import SecretStr
+from pydantic import BeforeValidator, Field, SecretStr
+from pydantic_settings import NoDecode
 
 from contracts.errors import SettingsError
+
+
+def _listed(text: object) -> object:
+    """Split a comma-separated list; what is no text is left to the next validator."""
+    return tuple(word.strip() for word in text.split(",") if word.strip()) if isinstance(text, str) else text
+
+
+Origin = Annotated[str, Field(pattern=r"^https?://[^/]+$")]
+Origins = Annotated[tuple[Origin, ...], NoDecode, BeforeValidator(_listed)]
+"""Origins as a setting, separated by commas."""
 
 
 def is_loopback(host: str) -> bool:

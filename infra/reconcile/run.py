@@ -30,6 +30,7 @@ from serve.reconcile.exchange import MADE_OF
 from serve.reconcile.ours import our_candles
 from serve.reconcile.page import page as page_of
 from serve.reconcile.report import show
+from serve.reconcile.stored import LATEST, Stored
 from spark_jobs.archives.names import AS_NAMED, Contents
 from spark_jobs.backfill import backfill
 from spark_jobs.edges.store import open_store
@@ -48,13 +49,6 @@ class Asked(msgspec.Struct, frozen=True):
     every_interval: bool = False
     """Whether each of the intervals must be there to be compared."""
     page: Path | None = None
-
-
-class Stored(msgspec.Struct, frozen=True):
-    """A score as it is kept below the lake's `reconcile/`."""
-
-    made_at: dt.datetime
-    result: Compared
 
 
 def reconcile_lake(asked: Asked) -> bool:
@@ -110,7 +104,7 @@ def _files(asked: Asked) -> dict[Path, Contents]:
 def _store(lake: LakeSettings, compared: Compared, now: dt.datetime) -> None:
     store, body = open_store(lake, lake.lake), msgspec.json.encode(Stored(now, compared))
     store.put(f"reconcile/{now:%Y-%m-%dT%H-%M-%SZ}.json", body)
-    store.put("reconcile/latest.json", body)
+    store.put(LATEST, body)
 
 
 def in_own_lake(asked: Asked) -> bool:

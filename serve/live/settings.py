@@ -2,19 +2,11 @@
 
 from typing import Annotated
 
-from pydantic import BeforeValidator, Field, SecretStr
-from pydantic_settings import NoDecode
+from pydantic import Field, SecretStr
 
 from contracts.settings import Seconds, SettingsGroup
+from serve.access import Origins
 
-
-def _listed(text: object) -> object:
-    """Split a comma-separated list; what is no text is left to the next validator."""
-    return tuple(word.strip() for word in text.split(",") if word.strip()) if isinstance(text, str) else text
-
-
-Origin = Annotated[str, Field(pattern=r"^https?://[^/]+$")]
-Origins = Annotated[tuple[Origin, ...], NoDecode, BeforeValidator(_listed)]
 Count = Annotated[int, Field(gt=0)]
 
 

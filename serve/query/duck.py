@@ -1,0 +1,185 @@
+"""DuckDB in memory: it reads the Arrow tables that it is given, and nothing else of this machine or the network."""
+
+import asyncio
+from collections.abc import Callable, Collection, Mapping
+from concurrent.futures import Future, ThreadPoolExecutor
+from typing import TypeAlias
+
+import duckdb
+import pyarrow as pa
+from pyarrow import dataset as ds
+
+from serve.query.arrow_result import TooLargeError, result_of
+from serve.query.duck_sql import tables_of
+from serve.query.errors import RefusedQueryError, StoreDownError, TimeLimitError
+from serve.query.parameters import Value
+from serve.query.queries import Named
+from serve.query.result import Result
+
+Source: TypeAlias = ds.Dataset | pa.Table
+Sources = Callable[[bool], Mapping[str, Source]]
+"""Opens the tables of one query, with True anew, whatever is remembered; runs in a thread and may take its time."""
+
+_STOP_SECONDS = 0.02
+_GRACE_SECONDS = 2.0
+_BATCH_ROWS = 2048
+_EXTRA_THREADS = 2
+"""Beyond those that may run: a thread that is still opening files after its time is up holds nobody else up."""
+_FAULTS_OF_THE_QUERY = (
+    duckdb.BinderException,
+    duckdb.CatalogException,
+    duckdb.ParserException,
+    duckdb.SyntaxException,
+    duckdb.ConversionException,
+    duckdb.OutOfRangeException,
+    duckdb.TypeMismatchException,
+    duckdb.InvalidInputException,
+    duckdb.InvalidTypeException,
+    duckdb.NotImplementedException,
+    duckdb.ConstraintException,
+    duckdb.PermissionException,
+    duckdb.OutOfMemoryException,
+)
+_FAULTS_OF_FILES = (duckdb.Error, pa.ArrowException, OSError)
+_NO_FAULTS_OF_FILES = (*_FAULTS_OF_THE_QUERY, duckdb.InterruptException)
+
+
+class Duck:
+    """One DuckDB for all queries; each has a connection of its own, whose tables are gone with it."""
+
+    def __init__(self, *, threads: int, memory: str, running: int) -> None:
+        self._root = duckdb.connect(
+            config={
+                "autoinstall_known_extensions": "false",
+                "autoload_known_extensions": "false",
+                "threads": str(threads),
+                "memory_limit": memory,
+                "temp_directory": "",
+                "python_enable_replacements": "false",
+            }
+        )
+        self._root.execute("SET TimeZone = 'UTC'")
+        self._root.execute("SET enable_external_access = false")
+        self._root.execute("SET lock_configuration = true")
+        self._pool = ThreadPoolExecutor(running + _EXTRA_THREADS, thread_name_prefix="duckdb")
+        self._stopping: set[asyncio.Task[None]] = set()
+
+        self._tables: dict[str, frozenset[str]] = {}
+
+    def tables(self, named: Named, known: Collection[str]) -> frozenset[str]:
+        """Return which of the known tables a query names; what its SQL says is remembered.
+
+        Raises:
+            SettingsError: it is no single SELECT, or names a table that is not known.
+        """
+        sql = _sql(named)
+        if sql not in self._tables:
+            self._tables[sql] = tables_of(self._root, sql, known)
+        return self._tables[sql]
+
+    async def answer(self, named: Named, values: Mapping[str, Value | None], sources: Sources) -> Result:
+        """Run a query on the tables that `sources` opens, and stop it at its time limit or when nobody waits any more.
+
+        Raises:
+            RefusedQueryError: DuckDB refuses it.
+            TimeLimitError: it took too long.
+            QueryError: what `sources` raises.
+        """
+        connection = self._root.cursor()
+        done = self._pool.submit(_work, connection, named, values, sources)
+        answered = asyncio.wrap_future(done)
+        answered.add_done_callback(_heard)
+        seconds = named.query.time_limit_seconds
+        try:
+            async with asyncio.timeout(seconds):
+                return await asyncio.shield(answered)
+        except TimeoutError:
+            raise TimeLimitError(
+                f"query {named.key} was stopped",
+                expected=f"an answer within {seconds:g} s",
+                found="none yet",
+                hint="ask for less, or raise time_limit_seconds in the file of queries",
+            ) from None
+        finally:
+            stopping = asyncio.create_task(_stopped(connection, done))
+            self._stopping.add(stopping)
+            stopping.add_done_callback(self._stopping.discard)
+            # What cannot be interrupted, a request to an object store, has a time limit of its own.
+            await asyncio.wait([stopping], timeout=_GRACE_SECONDS)
+
+    def close(self) -> None:
+        """End all threads."""
+        self._pool.shutdown(wait=True, cancel_futures=True)
+        self._root.close()
+
+
+def _heard(answered: "asyncio.Future[Result]") -> None:
+    """Take note of an error that comes when nobody waits any more."""
+    if not answered.cancelled():
+        answered.exception()
+
+
+async def _stopped(connection: duckdb.DuckDBPyConnection, done: "Future[Result]") -> None:
+    """Interrupt until the work has ended: an interrupt between two of its steps is heard by none of them."""
+    done.cancel()
+    while not done.done():
+        connection.interrupt()
+        await asyncio.sleep(_STOP_SECONDS)
+    connection.close()
+
+
+def _work(
+    connection: duckdb.DuckDBPyConnection, named: Named, values: Mapping[str, Value | None], sources: Sources
+) -> Result:
+    """Run in a thread. Files that were replaced or removed while they were read are looked for once more."""
+    try:
+        try:
+            return _run(connection, named, values, sources(False))
+        except _FAULTS_OF_FILES as error:
+            if isinstance(error, _NO_FAULTS_OF_FILES):
+                raise
+            return _run(connection, named, values, sources(True))
+    except duckdb.InterruptException:
+        raise TimeLimitError(f"query {named.key} was stopped") from None
+    except _FAULTS_OF_THE_QUERY as error:
+        raise refused(named, str(error)) from None
+    except _FAULTS_OF_FILES as error:
+        raise StoreDownError(f"{named.query.store}: cannot be read", found=first_line(str(error))) from None
+
+
+def _run(
+    connection: duckdb.DuckDBPyConnection,
+    named: Named,
+    values: Mapping[str, Value | None],
+    sources: Mapping[str, Source],
+) -> Result:
+    for name, source in sources.items():
+        connection.register(name, source)
+    given = {name: values[name] for name in named.statement.names}
+    relation = connection.sql(_sql(named), params=given)
+    try:
+        return result_of(relation.to_arrow_reader(_BATCH_ROWS), named.query.row_limit)
+    except TooLargeError as error:
+        raise refused(named, str(error)) from None
+
+
+def _sql(named: Named) -> str:
+    return named.statement.written(lambda name: f"${name}")
+
+
+def refused(named: Named, reason: str) -> RefusedQueryError:
+    """Make the error of a query that its store refuses."""
+    return RefusedQueryError(
+        f"query {named.key}: {named.query.store} refuses it",
+        expected="SQL that it can run with these values",
+        found=first_line(reason),
+    )
+
+
+def first_line(text: str) -> str:
+    """Return what a message says before it draws.
+
+    >>> first_line("Binder Error: no column x" + chr(10) + "LINE 1: SELECT x" + chr(10) + "               ^")
+    'Binder Error: no column x'
+    """
+    return text.strip().partition("\n")[0].strip()

@@ -1,0 +1,49 @@
+"""What DuckDB's own parser says of a query: whether it is one SELECT, and which tables it names."""
+
+from collections.abc import Collection, Iterator
+from difflib import get_close_matches
+from typing import Any
+
+import duckdb
+import msgspec
+
+from contracts.errors import SettingsError
+
+
+def tables_of(connection: duckdb.DuckDBPyConnection, sql: str, known: Collection[str]) -> frozenset[str]:
+    """Return the tables that a SELECT names, parameters written as `$name`.
+
+    Raises:
+        SettingsError: it is no single SELECT, or names a table that is not known.
+    """
+    (text,) = connection.execute("SELECT json_serialize_sql($sql)", {"sql": sql}).fetchone() or ("{}",)
+    parsed = msgspec.json.decode(text)
+    if parsed.get("error"):
+        raise SettingsError(f"sql: expected one SELECT, found: {parsed.get('error_message')}{_near(sql, parsed)}")
+    if len(parsed["statements"]) != 1:
+        raise SettingsError(f"sql: expected one SELECT, found {len(parsed['statements'])}")
+    own = {entry["key"] for node in _nodes(parsed) for entry in node.get("cte_map", {}).get("map", [])}
+    found: set[str] = set()
+    for node in _nodes(parsed):
+        if node.get("type") != "BASE_TABLE":
+            continue
+        name = ".".join(part for part in (node["catalog_name"], node["schema_name"], node["table_name"]) if part)
+        if name in own:
+            continue
+        if name not in known:
+            near = get_close_matches(name, known, 3) or sorted(known)
+            raise SettingsError(f"sql: expected a table such as {', '.join(near)}, found {name}")
+        found.add(name)
+    return frozenset(found)
+
+
+def _near(sql: str, parsed: dict[str, Any]) -> str:
+    position = str(parsed.get("position"))
+    return f" (line {sql.count(chr(10), 0, int(position)) + 1})" if position.isdecimal() else ""
+
+
+def _nodes(parsed: object) -> Iterator[dict[str, Any]]:
+    if isinstance(parsed, dict):
+        yield parsed
+    for inner in parsed.values() if isinstance(parsed, dict) else parsed if isinstance(parsed, list) else ():
+        yield from _nodes(inner)

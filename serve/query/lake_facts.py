@@ -1,0 +1,179 @@
+"""What is known of the lake beside its rows, as tables: commits, publishes, and the last reconciliation."""
+
+import datetime as dt
+from collections.abc import Callable, Mapping
+from functools import partial
+from typing import Any
+
+import msgspec
+import pyarrow as pa
+from deltalake import DeltaTable
+from pyarrow import compute as pc
+from pyarrow import fs
+
+from contracts.errors import NoDataError, StoreError
+from contracts.settings import LakeSettings
+from contracts.tables import PUBLISHED, TABLES, Table
+from serve.published import file_system_of
+from serve.query.lake_tables import LakeTables
+from serve.reconcile.stored import LATEST, Stored
+
+_TIME = pa.timestamp("us", "UTC")
+_TIME_COLUMNS = ("event_time", "open_time", "kafka_time")
+"""By which of its columns a table is told to be new: the first of these that it has."""
+
+_COMMITS = pa.schema(
+    [
+        ("layer", pa.string()),
+        ("name", pa.string()),
+        ("version", pa.int64()),
+        ("committed_at", _TIME),
+        ("operation", pa.string()),
+        ("rows", pa.int64()),
+        ("newest_time", _TIME),
+    ]
+)
+_PUBLISHES = pa.schema(
+    [("name", pa.string()), ("version", pa.int64()), ("published_at", _TIME), ("newest_time", _TIME)]
+)
+_SCORES = pa.schema(
+    [
+        ("made_at", _TIME),
+        ("symbol", pa.string()),
+        ("interval", pa.string()),
+        ("month", pa.string()),
+        *((name, pa.int64()) for name in ("equal", "different", "missing_here", "missing_there", "neither")),
+    ]
+)
+
+
+class _Published(msgspec.Struct, frozen=True):
+    """The Delta version that the published Parquet equals, as the job writes it beside the Parquet."""
+
+    version: int
+
+
+class LakeFacts:
+    """The tables of facts of one lake."""
+
+    def __init__(self, lake: LakeSettings, tables: LakeTables) -> None:
+        self._lake = lake
+        self._tables = tables
+        self._newest: dict[tuple[str, int], dt.datetime | None] = {}
+        self.readers: Mapping[str, Callable[[], pa.Table]] = {
+            "last_commits": self.last_commits,
+            "publishes": self.publishes,
+            "reconcile_scores": self.reconcile_scores,
+        }
+
+    def last_commits(self) -> pa.Table:
+        """Read the newest commit of each Delta table that is there: when, what, how many rows it wrote.
+
+        Raises:
+            StoreError: the object store does not answer or refuses.
+        """
+        rows = []
+        for table in TABLES:
+            try:
+                found = self._tables.delta(table)
+            except NoDataError:
+                continue
+            (commit,) = _read(table, partial(found.history, 1))
+            rows.append(
+                {
+                    "layer": str(table.layer),
+                    "name": table.name,
+                    "version": found.version(),
+                    "committed_at": _moment(commit["timestamp"]),
+                    "operation": commit.get("operation"),
+                    "rows": _rows_written(commit),
+                    "newest_time": self._newest_time(table, found),
+                }
+            )
+        return pa.Table.from_pylist(rows, _COMMITS)
+
+    def publishes(self) -> pa.Table:
+        """Read which version of each published table is published, since when, and how new its rows are.
+
+        Raises:
+            StoreError: the object store does not answer or refuses.
+        """
+        rows = []
+        for table in PUBLISHED:
+            kept = self._file(f"published/_versions/{table.name}.json")
+            if kept is None:
+                continue
+            version = msgspec.json.decode(kept[0], type=_Published).version
+            rows.append(
+                {
+                    "name": table.name,
+                    "version": version,
+                    "published_at": kept[1],
+                    "newest_time": self._newest_time_of(table, version),
+                }
+            )
+        return pa.Table.from_pylist(rows, _PUBLISHES)
+
+    def reconcile_scores(self) -> pa.Table:
+        """Read what the last `coinlake reconcile` found, by symbol, interval and month.
+
+        Raises:
+            NoDataError: there was none.
+            StoreError: the object store does not answer or refuses.
+        """
+        kept = self._file(LATEST)
+        if kept is None:
+            raise NoDataError('expected a score of the candles, found none: run "coinlake reconcile" first')
+        stored = msgspec.json.decode(kept[0], type=Stored)
+        return pa.Table.from_pylist(
+            [{"made_at": stored.made_at, **msgspec.structs.asdict(score)} for score in stored.result.scores], _SCORES
+        )
+
+    def _newest_time_of(self, table: Table, version: int) -> dt.datetime | None:
+        found = self._tables.delta(table)
+        if (table.name, version) not in self._newest and found.version() != version:
+            found = DeltaTable(found.table_uri, version=version, storage_options=self._lake.storage_options())
+        return self._newest_time(table, found)
+
+    def _newest_time(self, table: Table, found: DeltaTable) -> dt.datetime | None:
+        """Read how new a table's rows are from the statistics of its files; a version never changes."""
+        known = (table.name, found.version())
+        if known not in self._newest:
+            for old in [key for key in self._newest if key[0] == table.name][:-8]:
+                del self._newest[old]
+            column = next((name for name in _TIME_COLUMNS if name in table.schema.names), "from_time")
+            files = _read(table, lambda: pa.table(found.get_add_actions(flatten=True)))
+            name = f"max.{column}"
+            self._newest[known] = pc.max(files[name]).as_py() if name in files.column_names else None
+        return self._newest[known]
+
+    def _file(self, key: str) -> tuple[bytes, dt.datetime] | None:
+        """Read a small file of the lake and when it was written; None where there is none."""
+        files, root = file_system_of(self._lake)
+        path = f"{root}/{key}"
+        try:
+            info = files.get_file_info(path)
+            if info.type != fs.FileType.File:
+                return None
+            with files.open_input_file(path) as file:
+                return file.read(), info.mtime
+        except OSError as error:
+            raise StoreError(f"cannot read {key}: {str(error).splitlines()[0]}") from None
+
+
+def _read(table: Table, look: Callable[[], Any]) -> Any:
+    try:
+        return look()
+    except OSError as error:
+        raise StoreError(f"cannot read table {table.name}: {str(error).splitlines()[0]}") from None
+
+
+def _rows_written(commit: Mapping[str, Any]) -> int | None:
+    """Return how many rows a commit wrote, as Spark or delta-rs counts them; rows that it copied are no news."""
+    metrics = commit.get("operationMetrics", {})
+    written = metrics.get("numOutputRows", metrics.get("num_added_rows"))
+    return None if written is None else int(written) - int(metrics.get("numCopiedRows", 0))
+
+
+def _moment(millis: int) -> dt.datetime:
+    return dt.datetime.fromtimestamp(0, dt.UTC) + dt.timedelta(milliseconds=millis)

@@ -1,0 +1,87 @@
+"""The tables of the lake as queries name them.
+
+`candles`, `market_cap` and `market_snapshots` are the published Parquet; every Delta table is named with its layer, as
+`silver_gaps` and `bronze_rejected`. `recent_` before a name opens its two newest dates alone, whatever the SQL says.
+"""
+
+import datetime as dt
+
+import pyarrow as pa
+from deltalake import DeltaTable, Schema
+from deltalake.exceptions import DeltaError
+from pyarrow import compute as pc
+from pyarrow import dataset as ds
+
+from contracts.errors import StoreError
+from contracts.settings import LakeSettings
+from contracts.tables import PUBLISHED, TABLES, Table
+from serve.delta_tables import open_table
+from serve.published import open_dataset
+from serve.query.fresh import Fresh
+
+RECENT = "recent_"
+RECENT_DATES = 2
+_PUBLISHED = {table.name: table for table in PUBLISHED}
+_DELTA = {f"{table.layer}_{table.name}": table for table in TABLES}
+_PLAIN = (*_PUBLISHED, *_DELTA)
+TABLE_NAMES = (*_PLAIN, *(f"{RECENT}{name}" for name in _PLAIN))
+
+
+class LakeTables:
+    """Opens tables by their names; the files they consist of are remembered for a moment."""
+
+    def __init__(self, lake: LakeSettings, fresh_seconds: float) -> None:
+        self._lake = lake
+        self._datasets: Fresh[ds.Dataset] = Fresh(fresh_seconds)
+        self._tables: Fresh[DeltaTable] = Fresh(fresh_seconds)
+        self._opened: dict[str, DeltaTable] = {}
+
+    def open(self, name: str, *, anew: bool = False) -> ds.Dataset:
+        """Open a table of TABLE_NAMES.
+
+        Raises:
+            NoDataError: there is no such table yet.
+            StoreError: the object store does not answer or refuses.
+        """
+        return self._datasets.get(name, lambda: self._look_up(name, anew), anew=anew)
+
+    def delta(self, table: Table, *, anew: bool = False) -> DeltaTable:
+        """Open a Delta table as it stands.
+
+        Raises:
+            NoDataError: there is no such table yet.
+            StoreError: the object store does not answer or refuses.
+        """
+        return self._tables.get(table.name, lambda: self._newest(table), anew=anew)
+
+    def _look_up(self, name: str, anew: bool) -> ds.Dataset:
+        plain = name.removeprefix(RECENT)
+        dates = RECENT_DATES if plain != name else None
+        if plain in _PUBLISHED:
+            return open_dataset(self._lake, _PUBLISHED[plain], newest_dates=dates)
+        found = self.delta(_DELTA[plain], anew=anew)
+        try:
+            rows = found.to_pyarrow_dataset()
+            if dates is None or not rows.files:
+                return rows
+            newest = sorted({partition["date"] for partition in found.partitions()})[-dates:]
+        except OSError as error:
+            raise StoreError(f"cannot read table {plain}: {str(error).splitlines()[0]}") from None
+        return rows.filter(pc.field("date") >= pa.scalar(dt.date.fromisoformat(newest[0])))
+
+    def _newest(self, table: Table) -> DeltaTable:
+        """Bring a table that was opened before up to now, which reads the new entries of its log alone."""
+        opened = self._opened.pop(table.name, None)
+        try:
+            if opened is not None:
+                opened.update_incremental()
+        except (DeltaError, OSError):
+            opened = None  # it may be another table by now
+        found = open_table(self._lake, table) if opened is None else opened
+        self._opened[table.name] = found
+        return found
+
+
+def arrow_schema(table: Table) -> pa.Schema:
+    """Return the columns of a Delta table as Arrow has them."""
+    return pa.schema(Schema.from_json(table.schema.json()).to_arrow())
