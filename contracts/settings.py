@@ -29,6 +29,16 @@ def _no_trailing_slash(text: str) -> str:
     return text.rstrip("/")
 
 
+def _no_route(text: str) -> str:
+    """Refuse an address that names a route: on the old ones, `/ws` and `/stream`, no liquidation is ever pushed."""
+    if "/" in text.split("://", 1)[1] and text.rpartition("/")[2] in FUTURES_ROUTES:
+        raise ValueError(
+            "expected the venue's address without a route: coinlake takes /market/stream, and on the old routes,"
+            " /ws and /stream, no liquidation is ever pushed"
+        )
+    return text
+
+
 def _known_store(text: str) -> str:
     if not text.startswith(("s3a://", "file:///")):
         raise ValueError("expected a URI that starts with s3a:// or file:///")
@@ -60,6 +70,9 @@ def _once_each(names: tuple[str, ...]) -> tuple[str, ...]:
 KLINE_INTERVALS = ("1m", "3m", "5m", "15m", "30m", "1h", "2h", "4h", "6h", "8h", "12h", "1d")
 """The venue's kline intervals of a fixed length of at least a minute. There is no 10m: coinlake builds it."""
 
+FUTURES_ROUTES = ("ws", "stream", "market", "public", "private")
+"""What an address of Binance's futures streams must not end with."""
+
 Symbols = Annotated[
     tuple[Annotated[str, Field(pattern=r"^[A-Z0-9]{2,20}$")], ...],
     NoDecode,
@@ -76,6 +89,7 @@ Intervals = Annotated[
     AfterValidator(_once_each),
 ]
 WebSocketUrl = Annotated[str, Field(pattern=r"^wss?://[^/]+"), AfterValidator(_no_trailing_slash)]
+FuturesUrl = Annotated[WebSocketUrl, AfterValidator(_no_route)]
 Url = Annotated[str, Field(pattern=r"^https?://[^/]+"), AfterValidator(_no_trailing_slash)]
 StoreUri = Annotated[str, AfterValidator(_known_store), AfterValidator(_no_trailing_slash)]
 Seconds = Annotated[float, Field(gt=0)]
@@ -186,6 +200,10 @@ class IngestSettings(SettingsGroup):
     """A connection on which nothing arrives for so long is given up for a new one."""
     binance_refill_hours: Annotated[float, Field(ge=0)] = 24
     """How far back a hole is filled over REST; what is older is left to `coinlake backfill`, and on record."""
+    binance_futures_stream_url: FuturesUrl = "wss://fstream.binance.com"
+    """Where liquidations are pushed, below `/market`."""
+    binance_futures_silence_seconds: Annotated[float, Field(ge=4)] = 15
+    """A connection whose route pushes nothing for so long, though a mark price is due every 3 s, is given up."""
     poll_seconds: Seconds = 60
     request_timeout_seconds: Seconds = 10
     drain_seconds: Seconds = 10

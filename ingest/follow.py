@@ -137,7 +137,10 @@ class Follower:
                         if self._failures and not isinstance(record, Gap | Rejected):
                             self._failures = 0
                             backoff = waits(self._clock.jitter, first=0.5, longest=_LONGEST_WAIT_SECONDS)
-                        await self._take(record)
+                        if record is None:
+                            self._is_there()
+                        else:
+                            await self._take(record)
             except TransientSourceError as error:
                 await self._failed(error)
                 await self._clock.sleep(max(next(backoff), error.retry_after or 0))
@@ -146,31 +149,45 @@ class Follower:
         try:
             async with contextlib.aclosing(self._records(self._source.catch_up())) as records:
                 async for record in records:
-                    await self._take(record)
+                    if record is not None:
+                        await self._take(record)
             self._served += 1
             self._metrics.succeeded(self._source.name)
         except TransientSourceError as error:
             self._failures = _FAILURES_THAT_ARE_A_HOLE - 1
             await self._failed(error)
 
-    async def _records(self, records: AsyncGenerator[Record, None]) -> AsyncGenerator[Record, None]:
-        """Pass records on, and close the open Gap of the whole stream once the source has caught up."""
+    def _is_there(self) -> None:
+        """Count it as service that a venue with nothing to tell is there."""
+        self._served += 1
+        self._metrics.succeeded(self._source.name)
+
+    async def _records(self, records: AsyncGenerator[Record | None, None]) -> AsyncGenerator[Record | None, None]:
+        """Pass records on, and close the open Gap of the whole stream once the source has caught up.
+
+        A source that tells the end of that Gap by itself knows it better.
+        """
         try:
             async for record in records:
                 yield record
+                if self._open is not None and isinstance(record, Gap) and _ends(record, self._open):
+                    self._open = None
                 if self._open is not None and self._source.whole and not isinstance(record, Gap | Rejected):
-                    yield self._closed(self._open, record.event_time)
+                    yield self._closed(self._open, record.event_time if record else self._source.newest)
                     self._open = None
             if self._open is not None and self._source.whole:
-                yield self._closed(self._open, self._source.newest or self._open.from_time)
+                yield self._closed(self._open, self._source.newest)
                 self._open = None
         finally:
             await records.aclose()
 
-    def _closed(self, gap: Gap, moment: dt.datetime) -> Gap:
+    def _closed(self, gap: Gap, moment: dt.datetime | None) -> Gap:
         self._log.warning("gap_closed", since=gap.from_time.isoformat(), cause=gap.cause)
         now = self._clock.now()
-        return replace(gap, to_time=max(moment, gap.from_time), ingest_time=now, repaired_at=now)
+        repaired_at = now if gap.recoverable else None
+        return replace(
+            gap, to_time=max(moment or gap.from_time, gap.from_time), ingest_time=now, repaired_at=repaired_at
+        )
 
     async def _failed(self, error: TransientSourceError) -> None:
         self._failures += 1
@@ -193,7 +210,7 @@ class Follower:
             stream=self._source.stream.topic,
             from_time=since,
             cause=cause,
-            recoverable=True,
+            recoverable=self._source.refills,
         )
         self._metrics.gap_opened(self._source.name)
         self._log.warning("gap_open", since=since.isoformat(), cause=cause)
@@ -239,3 +256,8 @@ class Follower:
         if self._source.stream in poll:
             self._served += 1
             self._metrics.succeeded(name)
+
+
+def _ends(told: Gap, gap: Gap) -> bool:
+    """Say whether a Gap is the end of another one that is open: both have one key."""
+    return told.to_time is not None and (told.symbol, told.from_time) == (gap.symbol, gap.from_time)

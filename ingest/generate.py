@@ -88,7 +88,8 @@ async def generate(
         )
         sources = [POLLED[venue](ingest, around) for venue in venues if venue in POLLED]
         feeds = [PUSHED[venue](ingest, around) for venue in venues if venue in PUSHED]
-        await sink.start([*(source.stream for source in (*sources, *feeds)), INGEST_GAPS, INGEST_REJECTED])
+        filled = [*(source.stream for source in sources), *(feed.stream for feed in feeds)]
+        await sink.start([*filled, INGEST_GAPS, INGEST_REJECTED])
         metrics.watch_in_flight(lambda: sink.in_flight)
         pollers = [
             Poller(source, sink, metrics, clock, interval_seconds=ingest.poll_seconds, stop=stop) for source in sources

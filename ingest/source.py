@@ -58,8 +58,12 @@ class PushedSource(Protocol):
         """Say whether everything up to the newest event is emitted, or given up and on record."""
 
     @property
+    def refills(self) -> bool:
+        """Say whether the venue can be asked for what was missed; else every hole stays one."""
+
+    @property
     def symbols(self) -> Sequence[str]:
-        """Name the symbols that are followed."""
+        """Name the symbols that are followed, none where it is whatever the venue has."""
 
     def resume(self, records: Sequence[Record], gaps: Sequence[Gap]) -> None:
         """Take up from what an earlier run left in the stream, and from the holes it left on record."""
@@ -67,15 +71,17 @@ class PushedSource(Protocol):
     def settle(self) -> Iterable[Gap]:
         """Yield how the holes stand whose refill was broken off; asked for when nothing more is read."""
 
-    def records(self) -> AsyncGenerator[Record, None]:
+    def records(self) -> AsyncGenerator[Record | None, None]:
         """Yield what is pushed, and what was missed, with Gaps and rejected payloads among it, until the feed fails.
+
+        None among it says that the venue is there and has nothing to tell: silence is how some markets are quiet.
 
         Raises:
             TransientSourceError: the connection is lost or silent; the next call takes up where this one ended.
             FatalSourceError: the venue will refuse every further try.
         """
 
-    def catch_up(self) -> AsyncGenerator[Record, None]:
+    def catch_up(self) -> AsyncGenerator[Record | None, None]:
         """Yield what was missed up to now, without listening to what is pushed; raise as `records`."""
 
 

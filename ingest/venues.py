@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from ingest.source import PushedFactory, SourceFactory
 from ingest.sources import coin_market_cap, wallex
 from ingest.sources.binance import VENUE as BINANCE
-from ingest.sources.binance import feed, ticker
+from ingest.sources.binance import feed, liquidations, ticker
 
 POLLED: Mapping[str, SourceFactory] = {
     coin_market_cap.VENUE: coin_market_cap.build,
@@ -15,8 +15,11 @@ POLLED: Mapping[str, SourceFactory] = {
 PUSHED: Mapping[str, PushedFactory] = {
     feed.KLINES: feed.build_klines,
     feed.AGG_TRADES: feed.build_agg_trades,
+    liquidations.NAME: liquidations.build,
 }
 VENUES: tuple[str, ...] = (*POLLED, *PUSHED)
 
-BY_DEFAULT: tuple[str, ...] = tuple(name for name in VENUES if name != feed.AGG_TRADES)
-"""Aggregate trades are some 200 records a second for three large pairs: they are taken where they are asked for."""
+_ASKED_FOR = (feed.AGG_TRADES, liquidations.NAME)
+BY_DEFAULT: tuple[str, ...] = tuple(name for name in VENUES if name not in _ASKED_FOR)
+"""What some users alone want is taken where it is asked for: aggregate trades are some 200 records a second for three
+large pairs, and liquidations are of another market."""

@@ -49,7 +49,7 @@ class Patience:
     """How long a connection lives and how long it may say nothing, in seconds of the wall clock.
 
     A stream that pushes nothing for `silence_seconds` is asked about over REST: a market may be quiet, or halted.
-    A connection is lost when not even the venue's pings, one every 20 s, come for `ping_seconds`.
+    A connection is lost when not even the venue's pings, one every 20 s (futures: 3 min), come for `ping_seconds`.
     """
 
     silence_seconds: float
@@ -77,7 +77,10 @@ class _Link:
 
 
 class Connection:
-    """Keeps `streams` (at most 1,000) flowing into `frames`, which is bounded: a slow reader slows the socket."""
+    """Keeps `streams` (at most 1,000) flowing into `frames`, which is bounded: a slow reader slows the socket.
+
+    `opened` says whether the first connection was made and all streams were asked for on it.
+    """
 
     def __init__(
         self,
@@ -89,7 +92,9 @@ class Connection:
         patience: Patience,
         attempts: WeightBudget,
         clock: Clock,
+        venue: str,
     ) -> None:
+        self.opened = False
         self._connect = connect
         self._base_url = base_url
         self._streams = list(streams)
@@ -97,7 +102,7 @@ class Connection:
         self._patience = patience
         self._attempts = attempts
         self._clock = clock
-        self._log = structlog.get_logger().bind(venue="binance")
+        self._log = structlog.get_logger().bind(venue=venue)
 
     async def run(self) -> None:
         """Connect, and hand over to new connections, until the connection is lost.
@@ -163,6 +168,7 @@ class Connection:
         links.append(link)
         if not by_url:
             await self._subscribe(link)
+        self.opened = True
         self._log.info("connected", origin=link.origin, streams=len(self._streams))
         return link
 

@@ -50,6 +50,7 @@ class Feed:
     """All tracks of one stream: what they know outlives a lost connection."""
 
     venue = VENUE
+    refills = True
 
     def __init__(
         self,
@@ -246,6 +247,7 @@ class Feed:
                 patience=self._patience,
                 attempts=self._around.attempts,
                 clock=self._around.clock,
+                venue=VENUE,
             )
 
     async def _arrived(self, inbox: "asyncio.Queue[Arrival]") -> Sequence[Arrival]:

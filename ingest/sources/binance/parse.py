@@ -10,12 +10,10 @@ from contracts.streams import BINANCE_AGG_TRADES, BINANCE_TICKER, CRYPTO_KLINE_D
 from ingest.fields import FieldError, decimal_field, integer_field, member, not_ahead, object_field, text_field
 from ingest.reject import reject
 from ingest.sources.binance import VENUE
-from ingest.sources.binance.times import moment_of
+from ingest.sources.binance.times import epoch_field
 from ingest.wire_json import ABSENT, Members, show, wrong_shape
 
 _MS = dt.timedelta(milliseconds=1)
-_LATEST = 10**17
-"""In microseconds the year 5138; what is later is no time of the venue."""
 _PLACES = (*("t", "o", "h", "l", "c", "v", "T", "q", "n", "V", "Q"),)
 """What the columns of a REST row are called in a pushed kline."""
 
@@ -124,7 +122,7 @@ def parse_kline_push(data: object, listings: Mapping[str, Listing], receipt: Rec
         if not isinstance(closed, bool):
             raise FieldError(f"x: expected true or false, found {show(closed)}")
         listing = _listing(text_field("s", member(frame, "s")), listings)
-        return _kline(fields, listing, _time("E", member(frame, "E")), closed=closed, receipt=receipt)
+        return _kline(fields, listing, epoch_field("E", member(frame, "E")), closed=closed, receipt=receipt)
     except FieldError as error:
         return _rejected(CRYPTO_KLINE_DATA, error, data, receipt.ingest_time, receipt)
 
@@ -135,7 +133,7 @@ def _kline(fields: Members, listing: Listing, pushed: dt.datetime | None, *, clo
         raise FieldError(f"i: expected one of {', '.join(KLINE_INTERVALS)}, found {show(interval)}")
     if member(fields, "s") not in [ABSENT, listing.symbol]:
         raise FieldError(f"k.s: expected {listing.symbol}, found {show(member(fields, 's'))}")
-    last = _time("T", member(fields, "T"))
+    last = epoch_field("T", member(fields, "T"))
     kline = Kline(
         venue=VENUE,
         event_time=last if pushed is None else pushed,
@@ -144,7 +142,7 @@ def _kline(fields: Members, listing: Listing, pushed: dt.datetime | None, *, clo
         base=listing.base,
         quote=listing.quote,
         interval=interval,
-        open_time=_time("t", member(fields, "t")),
+        open_time=epoch_field("t", member(fields, "t")),
         close_time=last + _MS,
         open=decimal_field(Kline, "open", member(fields, "o")),
         high=decimal_field(Kline, "high", member(fields, "h")),
@@ -191,7 +189,7 @@ def _agg_trade(fields: Members, listing: Listing, receipt: Receipt) -> AggTrade:
         raise FieldError(f"m: expected true or false, found {show(maker)}")
     trade = AggTrade(
         venue=VENUE,
-        event_time=_time("T", member(fields, "T")),
+        event_time=epoch_field("T", member(fields, "T")),
         ingest_time=receipt.ingest_time,
         symbol=listing.symbol,
         base=listing.base,
@@ -207,13 +205,6 @@ def _agg_trade(fields: Members, listing: Listing, receipt: Receipt) -> AggTrade:
         raise FieldError(f"l: expected at least f ({trade.first_trade_id}), found {trade.last_trade_id}")
     not_ahead("T", trade.event_time, receipt.ingest_time, receipt.max_ahead)
     return trade
-
-
-def _time(name: str, value: object) -> dt.datetime:
-    number = integer_field(name, value)
-    if number > _LATEST:
-        raise FieldError(f"{name}: expected milliseconds or microseconds since 1970, found {show(value)}")
-    return moment_of(number)
 
 
 def _listing(symbol: str, listings: Mapping[str, Listing]) -> Listing:

@@ -8,7 +8,7 @@ from collections.abc import AsyncGenerator, Awaitable, Callable, Sequence
 import pytest
 
 from contracts.errors import BrokerError, CoinlakeError, FatalSourceError, TransientSourceError, UndeliveredError
-from contracts.records import Gap, Record
+from contracts.records import Gap, Record, replace
 from contracts.streams import INGEST_GAPS, WALLEX
 from ingest.clock import Clock
 from ingest.follow import BATCH_RECORDS, WAITING_RECORDS, Follower
@@ -18,7 +18,7 @@ from ingest.runner import Outcome
 from ingest.sink import Poll, Sink
 from tests.unit.ingest.fakes import NOON, BrokenSink, FakeTail, HangingSink, ListSink, at, ticker
 
-Step = Sequence[Record] | CoinlakeError | Callable[[], Awaitable[None]]
+Step = Sequence[Record | None] | CoinlakeError | Callable[[], Awaitable[None]]
 
 
 class FakeFeed:
@@ -27,6 +27,7 @@ class FakeFeed:
     name = "wallex"
     venue = "wallex"
     stream = WALLEX
+    refills = True
     symbols = ("S0",)
 
     def __init__(self, *calls: Sequence[Step]) -> None:
@@ -44,7 +45,7 @@ class FakeFeed:
     def settle(self) -> list[Gap]:
         return self.unsettled
 
-    async def records(self) -> AsyncGenerator[Record, None]:
+    async def records(self) -> AsyncGenerator[Record | None, None]:
         steps = self._calls.pop(0) if self._calls else [TransientSourceError("no answer", kind="connection")]
         for step in steps:
             if isinstance(step, CoinlakeError):
@@ -52,13 +53,13 @@ class FakeFeed:
             if isinstance(step, Sequence):
                 for record in step:
                     self.yielded += 1
-                    self.newest = record.event_time
+                    self.newest = record.event_time if record else self.newest
                     yield record
             else:
                 await step()
         await asyncio.Event().wait()
 
-    async def catch_up(self) -> AsyncGenerator[Record, None]:
+    async def catch_up(self) -> AsyncGenerator[Record | None, None]:
         for step in self._calls.pop(0):
             if isinstance(step, CoinlakeError):
                 raise step
@@ -267,3 +268,33 @@ async def test_once_with_a_venue_that_is_nowhere_is_a_gap() -> None:
 async def test_a_producer_that_cannot_go_on_ends_the_run() -> None:
     with pytest.raises(BrokerError):
         await followed(FakeFeed([rows(1)]), BrokenSink())
+
+
+async def test_a_venue_that_has_nothing_to_tell_is_served_and_sends_nothing() -> None:
+    sink = ListSink()
+    outcome, metrics = await followed(FakeFeed([[None, None]]), sink)
+    assert (outcome.served, sink.polls) == (2, [])
+    assert metrics.seconds_since_success() == {"wallex": 0.0}
+
+
+async def test_a_quiet_venue_that_is_there_again_ends_a_row_of_failures() -> None:
+    sink = ListSink()
+    await followed(FakeFeed([rows(1), lost()], [[None], lost()], [[None], lost()], [[None]]), sink)
+    assert sink.gaps == []
+
+
+async def test_a_hole_that_cannot_be_filled_is_closed_and_not_called_repaired() -> None:
+    feed, sink = FakeFeed([rows(1), lost("first")], [lost("second")], [[None]]), ListSink()
+    feed.refills = False
+    await followed(feed, sink)
+    opened, closed = sink.gaps
+    assert (opened.to_time, opened.recoverable) == (None, False)
+    assert (closed.from_time, closed.to_time, closed.repaired_at, closed.recoverable) == (NOON, NOON, None, False)
+
+
+async def test_the_end_of_a_hole_that_the_source_tells_is_left_as_it_is() -> None:
+    end = replace(hole(), symbol="*", repaired_at=None, recoverable=False)
+    feed, sink = FakeFeed([rows(1), lost()], [lost()], [[end, ticker(at(30))]]), ListSink()
+    await followed(feed, sink)
+    assert sink.gaps[-1] == end
+    assert len(sink.gaps) == 2

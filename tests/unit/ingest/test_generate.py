@@ -302,7 +302,8 @@ async def test_a_venue_that_is_not_known_is_named(world: World) -> None:
         await world.run("nobitex")
     assert (
         str(caught.value)
-        == "expected a venue out of coin_market_cap, wallex, binance, binance_klines, binance_agg_trades, found nobitex"
+        == "expected a venue out of coin_market_cap, wallex, binance, binance_klines, binance_agg_trades,"
+            " binance_liquidations, found nobitex"
     )
 
 
