@@ -8,6 +8,7 @@ import msgspec
 from contracts.errors import SettingsError
 from simulator.accounts import Plan
 from simulator.binance.generated import TRADES_A_MINUTE
+from simulator.binance.liquidations_generated import LIQUIDATIONS_A_MINUTE
 from simulator.binance.streams import StreamRules
 from simulator.faults import Fault
 
@@ -20,8 +21,9 @@ class SimulatorConfig(msgspec.Struct, frozen=True, kw_only=True):
     clock (a generated market) or from the first line of the recording. `common_start` shifts each venue's recording
     to the start of the earliest one. Port 0 takes a free one; `port_file` is where the chosen one is written.
 
-    Of Binance, `trades_a_minute` is how often each generated symbol trades, `streams` how its connections live and
-    fail, and in `halts` nothing happens.
+    Of Binance, `trades_a_minute` is how often each generated symbol trades, `liquidations_a_minute` how many orders
+    about are forced of all symbols of its futures, `streams` how its connections live and fail, and in `halts` nothing
+    happens on its spot market.
     """
 
     host: str = "127.0.0.1"
@@ -35,6 +37,7 @@ class SimulatorConfig(msgspec.Struct, frozen=True, kw_only=True):
     common_start: bool = False
     coinmarketcap: Plan = Plan()
     trades_a_minute: int = TRADES_A_MINUTE
+    liquidations_a_minute: int = LIQUIDATIONS_A_MINUTE
     streams: StreamRules = StreamRules()
     halts: tuple[tuple[dt.datetime, dt.datetime], ...] = ()
     faults: tuple[Fault, ...] = ()
@@ -45,6 +48,9 @@ class SimulatorConfig(msgspec.Struct, frozen=True, kw_only=True):
         _demand(self.span_seconds >= 0, "span_seconds", "0 or more", self.span_seconds)
         _demand(0 <= self.port <= 65535, "port", "0 to 65535", self.port)
         _demand(self.trades_a_minute > 0, "trades_a_minute", "1 or more", self.trades_a_minute)
+        _demand(
+            0 <= self.liquidations_a_minute <= 6_000, "liquidations_a_minute", "0 to 6000", self.liquidations_a_minute
+        )
         _demand(all(begin < end for begin, end in self.halts), "halts", "a beginning before its end", self.halts)
         _demand(self.log_size > 0, "log_size", "1 or more", self.log_size)
         _demand(self.begin is None or self.begin.tzinfo is not None, "begin", "a time with a zone", self.begin)

@@ -43,7 +43,9 @@ STREAM_KINDS = frozenset(kind for kind in FaultKind if kind.startswith("ws_")) |
 REQUEST_KINDS = frozenset(FaultKind) - STREAM_KINDS - {FaultKind.HALT}
 """What strikes requests."""
 
-_VENUES_WITH_STREAMS = frozenset({"binance"})
+_STREAMS = ("streams", ("binance", "binance_futures"))
+_HALTS = ("halts", ("binance",))
+"""What some kinds of fault need of a venue, and the venues that have it."""
 
 
 class Injection(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -71,9 +73,10 @@ class Fault(Injection, frozen=True, kw_only=True, forbid_unknown_fields=True):
     window: int = 5
 
     def __post_init__(self) -> None:
-        if self.kind not in REQUEST_KINDS and self.venue not in _VENUES_WITH_STREAMS:
-            venues = ", ".join(_VENUES_WITH_STREAMS)
-            raise ValueError(f"{self.kind}: expected a venue with streams ({venues}), found {self.venue!r}")
+        if self.kind not in REQUEST_KINDS:
+            what, able = _HALTS if self.kind is FaultKind.HALT else _STREAMS
+            if self.venue not in able:
+                raise ValueError(f"{self.kind}: expected a venue with {what} ({', '.join(able)}), found {self.venue!r}")
         if self.kind is FaultKind.HALT and not self.for_seconds:
             raise ValueError("halt: expected for_seconds, found none")
         if self.window < 1:

@@ -3,6 +3,9 @@
 Read: `binance/klines_spot/*/SYMBOL-1m.csv.gz` (open time, open, high, low, close, volume) and
 `binance/agg_trades_spot_complete/SYMBOL-aggTrades-*.csv`. The kline files do not say quote volume, trades and takers'
 part: the frames say 0 and ids of -1 there, which is no fact of the market.
+
+Of the futures `binance/force_orders/*.frames.jsonl` is read: messages of the combined stream `!forceOrder@arr`, one a
+line, which become a recording of their own.
 """
 
 import csv
@@ -14,14 +17,29 @@ from pathlib import Path
 
 import msgspec
 
-from contracts.errors import NoDataError
+from contracts.errors import NoDataError, SettingsError
 from simulator.binance.frames import agg_trade, kline
+from simulator.binance.futures import VENUE as FUTURES
 from simulator.binance.recorded import units
 from simulator.binance.tape import MINUTE_MS, Bar, Trade
 from simulator.recording import Pushed, write_recording
 
 KLINES = "binance/klines_spot/*/*-1m.csv.gz"
 TRADES = "binance/agg_trades_spot_complete/*-aggTrades-*.csv"
+FORCED_ORDERS = "binance/force_orders/*.frames.jsonl"
+
+
+class _Push(msgspec.Struct, frozen=True):
+    """A message of the combined stream."""
+
+    stream: str
+    data: msgspec.Raw
+
+
+class _Moment(msgspec.Struct, frozen=True):
+    """When the venue pushed it, in milliseconds since 1970."""
+
+    pushed_ms: int = msgspec.field(name="E")
 
 
 def import_binance(data: Path, out: Path, begin: dt.datetime, end: dt.datetime) -> int:
@@ -42,6 +60,36 @@ def import_binance(data: Path, out: Path, begin: dt.datetime, end: dt.datetime) 
     if frames == 0:
         raise NoDataError(f"import: expected frames of {begin.isoformat()} to {end.isoformat()}, found none")
     return frames
+
+
+def import_liquidations(data: Path, out: Path, begin: dt.datetime, end: dt.datetime) -> int:
+    """Write `out/binance_futures.jsonl.gz` with the orders that were pushed in [begin, end); return their number.
+
+    Raises:
+        NoDataError: there is no such file, or nothing of this time in it.
+        SettingsError: a line is no message of a combined stream.
+    """
+    paths = sorted(data.glob(FORCED_ORDERS))
+    if not paths:
+        raise NoDataError(f"import: expected {FORCED_ORDERS} in {data}, found none")
+    lines = [line for path in paths for line in _forced_orders(path) if begin <= line.at < end]
+    if not lines:
+        raise NoDataError(f"import: expected liquidations of {begin.isoformat()} to {end.isoformat()}, found none")
+    out.mkdir(parents=True, exist_ok=True)
+    return write_recording(out / f"{FUTURES}.jsonl.gz", sorted(lines, key=lambda line: line.at))
+
+
+def _forced_orders(path: Path) -> Iterator[Pushed]:
+    with path.open("rb") as file:
+        for number, line in enumerate(file, start=1):
+            try:
+                push = msgspec.json.decode(line, type=_Push)
+                pushed_ms = msgspec.json.decode(push.data, type=_Moment).pushed_ms
+            except msgspec.MsgspecError as error:
+                raise SettingsError(
+                    f"{path} line {number}: expected a message of a combined stream, found: {error}"
+                ) from None
+            yield Pushed(_moment(pushed_ms), push.stream, msgspec.Raw(bytes(push.data)))
 
 
 def _klines(path: Path, begin_ms: int, end_ms: int) -> Iterator[Pushed]:
@@ -67,5 +115,8 @@ def _trades(path: Path, begin_ms: int, end_ms: int) -> Iterator[Pushed]:
 
 
 def _frame(ms: int, stream: str, payload: dict[str, object]) -> Pushed:
-    at = dt.datetime.fromtimestamp(ms / 1000, dt.UTC)
-    return Pushed(at, stream, msgspec.Raw(msgspec.json.encode(payload)))
+    return Pushed(_moment(ms), stream, msgspec.Raw(msgspec.json.encode(payload)))
+
+
+def _moment(ms: int) -> dt.datetime:
+    return dt.datetime.fromtimestamp(ms / 1000, dt.UTC)

@@ -23,7 +23,7 @@ from simulator.faults import REQUEST_KINDS, Fault, FaultKind, Injections
 from simulator.opening import open_venues
 from simulator.request_log import RequestLog, redacted
 from simulator.spoiling import RowChange, changed, instead, spoiled
-from simulator.venues import demand_known
+from simulator.venues import demand_known, pushing
 from simulator.wire import Answer, Request, Venue
 
 _NOW = web.RequestKey("now", dt.datetime)
@@ -59,10 +59,11 @@ class Simulator:
         app = web.Application()
         control = Control(self._clock, self._faults, self._rows, self._log)
         app.add_routes(control.routes())
-        if self._binance is not None:
-            streams = Streams(self._binance, self._clock, self._stream_rules, self._faults)
-            app.add_routes(streams.routes("binance"))
-            app.add_routes(limits_and_breaks(self._binance.tally, streams))
+        streams = [Streams(one, self._clock, self._stream_rules, self._faults) for one in pushing(self.venues)]
+        for one in streams:
+            app.add_routes(one.routes())
+        if streams:
+            app.add_routes(limits_and_breaks(streams))
         app.add_routes([web.get(f"/{name}/{{path:.*}}", self._serve_venue(name)) for name in self.venues])
         app.on_response_prepare.append(self._set_date)
         return app

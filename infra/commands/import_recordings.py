@@ -21,11 +21,19 @@ def import_recordings(
         str | None, typer.Option(help="recorded klines and trades of Binance instead, from this time on")
     ] = None,
     binance_to: Annotated[str, typer.Option(help="and up to this time, exclusive")] = "9000-01-01T00:00:00Z",
+    liquidations: Annotated[
+        bool,
+        typer.Option("--liquidations", help="recorded liquidations of Binance's futures instead, of the same times"),
+    ] = False,
 ) -> None:
     """Turn snapshots of real venue answers into recordings that `coinlake simulate` plays."""
-    from simulator.import_binance import import_binance
+    from simulator.import_binance import import_binance, import_liquidations
     from simulator.import_recorded import import_recorded
 
+    if liquidations:
+        begin = moment(binance_from or "1970-01-01T00:00:00Z")
+        say(f"{out}: {import_liquidations(data, out, begin, moment(binance_to))} liquidations of Binance's futures")
+        return
     if binance_from is not None:
         frames = import_binance(data, out, moment(binance_from), moment(binance_to))
         say(f"{out}: {frames} frames of Binance")

@@ -30,6 +30,9 @@ def simulate(
     port: Annotated[int, typer.Option(help="the port to listen on; 0 takes any free one")] = 0,
     port_file: Annotated[Path | None, typer.Option(help="a file to write the chosen port to")] = None,
     trades_a_minute: Annotated[int, typer.Option(help="how often each generated Binance symbol trades")] = 12,
+    liquidations_a_minute: Annotated[
+        int, typer.Option(help="how many liquidations about a generated Binance futures market has, of all symbols")
+    ] = 60,
     streams: Annotated[
         str | None,
         typer.Option(help='how connections to Binance live and fail, such as {"seed": 7, "drop": 0.01}'),
@@ -61,6 +64,7 @@ def simulate(
             port=port,
             port_file=port_file,
             trades_a_minute=trades_a_minute,
+            liquidations_a_minute=liquidations_a_minute,
             streams=_decode("--streams", streams, StreamRules) if streams else StreamRules(),
             halts=tuple(_span(text) for text in halt or ()),
             faults=tuple(_decode("--fault", text, Fault) for text in fault or ()),

@@ -1,24 +1,32 @@
 """Control endpoints of Binance's own: how far its limits were used, and breaks of its connections on request."""
 
+from collections.abc import Sequence
+
 import msgspec
 from aiohttp import web
 
-from simulator.binance.limits import Tally
 from simulator.binance.streams import Streams
 
 
-def limits_and_breaks(tally: Tally, streams: Streams) -> list[web.RouteDef]:
-    """List the routes below `/_simulator`."""
+def limits_and_breaks(streams: Sequence[Streams]) -> list[web.RouteDef]:
+    """List the routes below `/_simulator`; a break is one of all venues, or of the `venue` that the query names."""
+
+    def asked(http: web.Request) -> list[Streams]:
+        named = http.query.get("venue")
+        return [one for one in streams if named in (None, one.venue)]
 
     async def limits(_: web.Request) -> web.Response:
-        return web.Response(body=msgspec.json.encode({"binance": tally}), content_type="application/json")
+        tallies = {one.venue: one.tally for one in streams}
+        return web.Response(body=msgspec.json.encode(tallies), content_type="application/json")
 
-    async def disconnect(_: web.Request) -> web.Response:
-        streams.break_off()
+    async def disconnect(http: web.Request) -> web.Response:
+        for one in asked(http):
+            one.break_off()
         return web.Response(status=204)
 
-    async def shutdown(_: web.Request) -> web.Response:
-        streams.announce_shutdown()
+    async def shutdown(http: web.Request) -> web.Response:
+        for one in asked(http):
+            one.announce_shutdown()
         return web.Response(status=204)
 
     return [

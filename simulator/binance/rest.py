@@ -31,6 +31,7 @@ _MESSAGES = {
     -1121: (400, "Invalid symbol."),
     -1120: (400, "Invalid interval."),
 }
+NOT_FOUND = Answer(b"<html><body><h2>404 Not found</h2></body></html>", 404, "text/html")
 _USUAL_CODE = {400: -1100, 418: -1003, 429: -1003, 500: -1000, 503: -1008}
 
 
@@ -48,6 +49,13 @@ class Asked(NamedTuple):
 
     query: Mapping[str, str]
     now_ms: int
+
+
+def error_answer(status: int | None, code: int | None, message: str | None = None) -> Answer:
+    """Answer with the venue's error body; a status or code of None is the usual one for the other."""
+    code = _USUAL_CODE.get(status or 500, -1000) if code is None else code
+    usual, words = _MESSAGES.get(code, (400, "Illegal characters found in a parameter."))
+    return Answer(msgspec.json.encode({"code": code, "msg": message or words}), status or usual)
 
 
 class Binance:
@@ -79,7 +87,7 @@ class Binance:
         """Answer within the limits; the used weight stands in a header."""
         found = self._paths.get(request.path)
         if found is None:
-            return Answer(b"<html><body><h2>404 Not found</h2></body></html>", 404, "text/html")
+            return NOT_FOUND
         weigh, show = found
         asked = Asked(request.query, epoch_ms(content_at))
         try:
@@ -96,9 +104,7 @@ class Binance:
 
     def error(self, status: int | None, code: int | None, now: dt.datetime, message: str | None = None) -> Answer:
         """Answer with the venue's error body."""
-        code = _USUAL_CODE.get(status or 500, -1000) if code is None else code
-        usual, words = _MESSAGES.get(code, (400, "Illegal characters found in a parameter."))
-        return Answer(msgspec.json.encode({"code": code, "msg": message or words}), status or usual)
+        return error_answer(status, code, message)
 
     def override(self, body: Any, row: str, fields: Mapping[str, Any]) -> bool:
         """Overwrite fields of a symbol's row."""

@@ -8,7 +8,7 @@ import math
 import random
 import re
 from collections import defaultdict
-from collections.abc import AsyncIterator, Callable, Coroutine, Iterable
+from collections.abc import AsyncIterator, Callable, Coroutine, Iterable, Mapping
 from contextlib import asynccontextmanager, suppress
 from enum import Enum, auto
 from typing import Any
@@ -16,19 +16,18 @@ from typing import Any
 import msgspec
 from aiohttp import WSCloseCode, WSMsgType, web
 
-from simulator.binance.frames import Frame, Push, in_microseconds, pushes_of
+from simulator.binance.frames import Frame, Push, in_microseconds
 from simulator.binance.limits import (
     CONNECTION_WINDOW_SECONDS,
     CONNECTIONS_PER_WINDOW,
-    MESSAGES_PER_SECOND,
     STREAMS_PER_CONNECTION,
     Rate,
+    Tally,
 )
-from simulator.binance.rest import Binance, epoch_ms
+from simulator.binance.rest import epoch_ms
 from simulator.clock import SimulatedClock
 from simulator.faults import STREAM_KINDS, Fault, FaultKind, Injections
 
-VENUE = "binance"
 TICK_SECONDS = 0.02
 _STRETCH_MS = 10 * 60_000
 _FRAMES_BETWEEN_BREATHS = 64
@@ -55,17 +54,34 @@ _FATES = {
 }
 
 
+Pushes = Callable[[str, int], Push | None]
+"""Return what the stream of a name pushes, None where nobody bears it or this is not its route; see `StreamRules` for
+the number."""
+
+
+class Pushing(msgspec.Struct, frozen=True, kw_only=True):
+    """A venue as its streams know it: routes below its prefix with what each pushes, its pings, and its limit."""
+
+    venue: str
+    tally: Tally
+    routes: Mapping[str, Pushes]
+    ping_seconds: float
+    pong_seconds: float
+    messages_per_second: int
+
+
 class StreamRules(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """The times of a connection in seconds of life, and what goes wrong on it by chance.
 
     `updates` is how often at most an open kline is pushed. Of every frame, `drop`, `double` and `reorder` are the
     chances to be left out, sent twice, or sent after up to five later ones; `disconnect` is that of the connection to
     break off (1006) before it. `silent_after` frames a connection pushes nothing more, though its pings go on;
-    the first `silent_connections` do so. All depend on `seed` and the order of connections alone.
+    the first `silent_connections` do so. All depend on `seed` and the order of connections alone. Pings are those of
+    the venue where nothing is said of them.
     """
 
-    ping_seconds: float = 20
-    pong_seconds: float = 60
+    ping_seconds: float | None = None
+    pong_seconds: float | None = None
     life_seconds: float = 24 * 3600
     notice_seconds: float = 10
     updates: int = 29
@@ -81,9 +97,10 @@ class StreamRules(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fiel
 class Streams:
     """All connections to one venue."""
 
-    def __init__(self, venue: Binance, clock: SimulatedClock, rules: StreamRules, faults: Injections[Fault]) -> None:
-        self._venue = venue
-        self._tally = venue.tally
+    def __init__(self, venue: Pushing, clock: SimulatedClock, rules: StreamRules, faults: Injections[Fault]) -> None:
+        self.venue = venue.venue
+        self.tally = venue.tally
+        self._pushing = venue
         self._clock = clock
         self._rules = rules
         self._faults = faults
@@ -91,12 +108,12 @@ class Streams:
         self._attempts: defaultdict[str | None, Rate] = defaultdict(lambda: Rate(CONNECTION_WINDOW_SECONDS))
         self._running: set[Connection] = set()
 
-    def routes(self, venue: str) -> list[web.RouteDef]:
+    def routes(self) -> list[web.RouteDef]:
         """List the routes below the venue's prefix."""
         return [
-            web.get(f"/{venue}/ws", self._serve),
-            web.get(f"/{venue}/ws/{{streams:.*}}", self._serve),
-            web.get(f"/{venue}/stream", self._serve),
+            web.get(f"/{self.venue}{route}{path}", self._serving(pushes))
+            for route, pushes in self._pushing.routes.items()
+            for path in ("/ws", "/ws/{streams:.*}", "/stream")
         ]
 
     def break_off(self) -> None:
@@ -109,26 +126,32 @@ class Streams:
         for connection in list(self._running):
             connection.shut_down()
 
-    async def _serve(self, http: web.Request) -> web.StreamResponse:
+    def _serving(self, pushes: Pushes) -> Callable[[web.Request], Coroutine[Any, Any, web.StreamResponse]]:
+        async def serve(http: web.Request) -> web.StreamResponse:
+            return await self._serve(http, pushes)
+
+        return serve
+
+    async def _serve(self, http: web.Request, pushes: Pushes) -> web.StreamResponse:
         loop = asyncio.get_running_loop()
         count = self._attempts[http.remote].count(loop.time())
-        self._tally.most_connections_per_window = max(self._tally.most_connections_per_window, count)
+        self.tally.most_connections_per_window = max(self.tally.most_connections_per_window, count)
         if count > CONNECTIONS_PER_WINDOW:
-            self._tally.connections_refused += 1
+            self.tally.connections_refused += 1
             return web.Response(status=429)
         combined = http.path.endswith("/stream")
         named = http.query.get("streams", "") if combined else http.match_info.get("streams", "")
         names = [name for name in named.split("/") if name]
         if len(names) > STREAMS_PER_CONNECTION:
-            self._tally.stream_breaches += 1
+            self.tally.stream_breaches += 1
             return web.Response(status=400)
-        self._tally.connections += 1
+        self.tally.connections += 1
         self._opened += 1
         self._clock.start()
         socket = web.WebSocketResponse(autoping=False, compress=False, timeout=_CLOSE_SECONDS)
         await socket.prepare(http)
         micro = http.query.get("timeUnit", "").upper() == "MICROSECOND"
-        world = (self._venue, self._clock, self._rules, self._faults)
+        world = (self._pushing, pushes, self._clock, self._rules, self._faults)
         connection = Connection(socket, http, *world, self._opened, combined=combined, micro=micro)
         connection.subscribe(names)
         self._running.add(connection)
@@ -146,7 +169,8 @@ class Connection:
         self,
         socket: web.WebSocketResponse,
         http: web.Request,
-        venue: Binance,
+        venue: Pushing,
+        pushes: Pushes,
         clock: SimulatedClock,
         rules: StreamRules,
         faults: Injections[Fault],
@@ -157,7 +181,8 @@ class Connection:
     ) -> None:
         self._socket = socket
         self._http = http
-        self._tape = venue.tape
+        self._venue = venue
+        self._pushes_of = pushes
         self._tally = venue.tally
         self._clock = clock
         self._rules = rules
@@ -176,7 +201,7 @@ class Connection:
     def subscribe(self, names: Iterable[str]) -> None:
         """Push these streams from now on; one that nobody bears is silent."""
         for name in names:
-            self._pushes[name] = pushes_of(name, self._tape, self._rules.updates)
+            self._pushes[name] = self._pushes_of(name, self._rules.updates)
 
     def break_off(self) -> None:
         """Close the transport without a close frame."""
@@ -204,7 +229,7 @@ class Connection:
                 return
             count = self._incoming.count(loop.time())
             self._tally.most_messages_per_second = max(self._tally.most_messages_per_second, count)
-            if count > MESSAGES_PER_SECOND:
+            if count > self._venue.messages_per_second:
                 self._tally.message_breaches += 1
                 await self._socket.close(code=WSCloseCode.POLICY_VIOLATION, message=b"Too many requests")
                 return
@@ -315,7 +340,7 @@ class Connection:
     def _fate(self, frame: Frame) -> "_Fate | int":
         """Say what becomes of a frame; a number is how many later ones go before it."""
         at = dt.datetime.fromtimestamp(frame.ms / 1000, dt.UTC)
-        fault = self._faults.strike_first(VENUE, at, self._clock.started_at or at, self._strikes)
+        fault = self._faults.strike_first(self._venue.venue, at, self._clock.started_at or at, self._strikes)
         if fault is not None and fault.kind is FaultKind.SERVER_SHUTDOWN:
             self.shut_down()
         elif fault is not None:
@@ -345,7 +370,9 @@ class Connection:
     async def _ping(self) -> None:
         """Ping on the grid; hang up on who does not answer in time, be it for not reading."""
         loop = asyncio.get_running_loop()
-        next_ping = loop.time() + self._rules.ping_seconds
+        every = self._venue.ping_seconds if self._rules.ping_seconds is None else self._rules.ping_seconds
+        patience = self._venue.pong_seconds if self._rules.pong_seconds is None else self._rules.pong_seconds
+        next_ping = loop.time() + every
         while not self._socket.closed:
             due = next(iter(self._pings.values()), math.inf)
             await asyncio.sleep(max(0.0, min(next_ping, due) - loop.time()))
@@ -355,10 +382,10 @@ class Connection:
                 return
             if loop.time() >= next_ping:
                 payload = str(epoch_ms(self._clock.wall())).encode()
-                self._pings.setdefault(payload, next_ping + self._rules.pong_seconds)
-                next_ping += self._rules.ping_seconds
+                self._pings.setdefault(payload, next_ping + patience)
+                next_ping += every
                 with suppress(ConnectionError, RuntimeError, TimeoutError):
-                    await asyncio.wait_for(self._socket.ping(payload), self._rules.ping_seconds)
+                    await asyncio.wait_for(self._socket.ping(payload), every)
 
     async def _end_of_life(self) -> None:
         """Close after a life, or after the notice of a shutdown."""
