@@ -15,6 +15,7 @@ usage: entrypoint.sh COMMAND [ARGUMENT ...]
   maintain        merge small files, remove old ones
   moving-average  a window that slides over the trades, for the live chart
   serve-live      the live chart
+  serve-query     the query API
   simulate        the venues, generated or recorded
   record          make a recording from the live venues
   import          make a recording from snapshots of real answers
@@ -49,7 +50,7 @@ case "${command}" in
     questdb | connect)
         exec coinlake "$@"
         ;;
-    moving-average | serve-live)
+    moving-average | serve-live | serve-query)
         exec coinlake "$@"
         ;;
     show | explain | gaps | asof | reconcile | env | shell)

@@ -12,7 +12,6 @@ from http.client import HTTPException
 from typing import Any
 
 import msgspec
-
 from pydantic import SecretStr
 
 from contracts.errors import CoinlakeError

@@ -28,6 +28,7 @@ ON_REQUEST = {
     "tools": "tools",
     "simulator": "simulator",
     **dict.fromkeys(LIVE, "live"),
+    "query": "query",
     **dict.fromkeys(LIQUIDATIONS, "liquidations"),
 }
 """Services that start only when asked for, with their profiles."""
@@ -97,7 +98,9 @@ def _memory_problems(found: Mapping[str, Document]) -> Iterable[str]:
     for name, size in sizes.items():
         if size is None or not 256 <= size <= 2048:
             yield f"{name}: mem_limit: expected 256m to 2g, found {found[name].get('mem_limit')}"
-    always = sum(size or 0 for name, size in sizes.items() if name not in (*ONE_SHOT, "tools", *LIVE, *LIQUIDATIONS))
+    always = sum(
+        size or 0 for name, size in sizes.items() if name not in (*ONE_SHOT, "tools", "query", *LIVE, *LIQUIDATIONS)
+    )
     if always > 7.5 * 1024:
         yield f"mem_limit: expected at most 7.5 GiB side by side, found {always} MiB"
     if (sizes.get("moving-average") or 0) < (

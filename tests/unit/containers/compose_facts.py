@@ -20,11 +20,12 @@ from infra.setup.minio import VERSION as MINIO_VERSION
 from infra.spark.settings import SparkSettings
 from infra.stack import connect, kafka, questdb
 from serve.live.settings import LiveSettings
+from serve.query.settings import QuerySettings
 from tests.unit.containers.versions import kafka_version, project_version, questdb_version
 
 INSIDE = "kafka:19092"
 MINIO = "http://minio:9000"
-HEALTH_PORT, SIMULATOR_PORT, WORKER_PAGE, KAFKA_UI_PORT, LIVE_PORT = 9464, 8000, 8081, 8090, 8765
+HEALTH_PORT, SIMULATOR_PORT, WORKER_PAGE, KAFKA_UI_PORT, LIVE_PORT, QUERY_PORT = 9464, 8000, 8081, 8090, 8765, 8766
 PROCESS_METRICS_PORT = 9465
 STACK, CLUSTER = StackSettings.model_construct(), ClusterSettings.model_construct()
 LIQUIDATIONS = LiquidationSettings.model_construct()
@@ -38,7 +39,7 @@ Environment = Mapping[str, str]
 def images() -> dict[str, str]:
     ours = (
         *("topics", "buckets", "questdb-tables", "connectors", "spark-master", "spark-worker", "tools"),
-        *("generator", "processor", "live", "simulator"),
+        *("generator", "processor", "live", "query", "simulator"),
     )
     return {
         "kafka": f"apache/kafka:{kafka_version()}",
@@ -78,6 +79,7 @@ def commands() -> dict[str, list[str]]:
         "processor": ["process", "--trigger", "1 minute"],
         "moving-average": ["moving-average"],
         "live": ["serve-live"],
+        "query": ["serve-query"],
         "simulator": ["simulate", "--host", "0.0.0.0", "--port", str(SIMULATOR_PORT)],
     }
 
@@ -157,6 +159,16 @@ def environments() -> dict[str, Environment]:
             **live,
             "COINLAKE_LIVE_HOST": "0.0.0.0",
             "COINLAKE_LIVE_PORT": str(LIVE_PORT),
+        },
+        "query": {
+            **kafka_settings,
+            **lake,
+            **_passed(QuestDbSettings, questdb_host="questdb"),
+            **_passed(
+                QuerySettings, optional=("query_token",), query_open="true", query_origins=f"http://query:{QUERY_PORT}"
+            ),
+            "COINLAKE_QUERY_HOST": "0.0.0.0",
+            "COINLAKE_QUERY_PORT": str(QUERY_PORT),
         },
     }
 
@@ -246,6 +258,7 @@ def ports() -> dict[str, list[str]]:
         "spark-master": published(ClusterSettings, "spark_master_port", "spark_master_ui_port"),
         "spark-worker": [f"127.0.0.1:{WORKER_PAGE}:{WORKER_PAGE}"],
         "live": [f"127.0.0.1:${{COINLAKE_LIVE_PORT:-{LIVE_PORT}}}:{LIVE_PORT}"],
+        "query": [f"127.0.0.1:${{COINLAKE_QUERY_PORT:-{QUERY_PORT}}}:{QUERY_PORT}"],
     }
 
 
@@ -272,6 +285,7 @@ NEEDS = {
     "processor": {"topics": _DONE, "buckets": _DONE, "spark-worker": _HEALTHY},
     "moving-average": {"topics": _DONE},
     "live": {"topics": _DONE},
+    "query": {"topics": _DONE, "buckets": _DONE},
 }
 
 
@@ -295,5 +309,6 @@ def health_tests() -> dict[str, list[str]]:
         "generator": page(HEALTH_PORT, "/healthz"),
         "processor": ["CMD", "coinlake", "lease", "--here"],
         "live": page(LIVE_PORT, "/healthz"),
+        "query": page(QUERY_PORT, "/healthz"),
         "simulator": page(SIMULATOR_PORT, "/_simulator/clock"),
     }

@@ -40,6 +40,11 @@ OTHER_IN_CONTAINERS = {
     "live_host",
     "live_port",
     "live_open",
+    "questdb_host",
+    "questdb_password",
+    "query_host",
+    "query_open",
+    "query_origins",
 }
 
 
@@ -54,11 +59,14 @@ def test_the_container_files_say_what_the_code_says() -> None:
 def test_compose_starts_only_with_secrets_of_your_own() -> None:
     assert required(ContainerFiles.read()) == {
         "base": SECRETS,
-        "crypto": {"COINLAKE_S3_ACCESS_KEY", "COINLAKE_S3_SECRET_KEY", "COINLAKE_COINMARKETCAP_API_KEY"},
+        "crypto": {
+            *("COINLAKE_S3_ACCESS_KEY", "COINLAKE_S3_SECRET_KEY", "COINLAKE_COINMARKETCAP_API_KEY"),
+            "COINLAKE_QUESTDB_PASSWORD",
+        },
     }
 
 
-@pytest.mark.parametrize("name", ["tools", "topics", "generator", "processor", "moving-average", "live"])
+@pytest.mark.parametrize("name", ["tools", "topics", "generator", "processor", "moving-average", "live", "query"])
 def test_what_is_not_set_in_env_is_the_default_in_a_container(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
     service = services(*ContainerFiles.read().documents())[name]
     for variable, text in service["environment"].items():
@@ -132,6 +140,8 @@ BROKEN = [
     ("crypto", "coinlake-live:0.1.0", "coinlake:0.1.0", "moving-average: image"),
     ("crypto", "COINLAKE_LIVE_HOST: 0.0.0.0", "COINLAKE_LIVE_HOST: 127.0.0.1", "COINLAKE_LIVE_HOST"),
     ("crypto", "127.0.0.1:${COINLAKE_LIVE_PORT", "0.0.0.0:${COINLAKE_LIVE_PORT", "live: ports"),
+    ("crypto", "127.0.0.1:${COINLAKE_QUERY_PORT", "0.0.0.0:${COINLAKE_QUERY_PORT", "query: ports"),
+    ("crypto", "{COINLAKE_QUERY_ORIGINS:-http://query:8766}", "{COINLAKE_QUERY_ORIGINS:-}", "COINLAKE_QUERY_ORIGINS"),
     ("crypto", "COINLAKE_LIVE_TOKEN: ${COINLAKE_LIVE_TOKEN:-}", "COINLAKE_LIVE_TOKEN: none", "COINLAKE_LIVE_TOKEN"),
     ("crypto", "mem_limit: 1g", "mem_limit: 512m", "moving-average: mem_limit"),
     ("crypto", "profiles: [live]", "profiles: [chart]", "live: profiles"),
@@ -183,7 +193,7 @@ BROKEN = [
     ("page", "docker compose up --build", "docker compose -f docker-compose.yml up --build", "COMPOSE_FILE to do for"),
     (
         "page",
-        "docker compose --profile live --profile liquidations --profile simulator --profile tools down",
+        "docker compose --profile live --profile liquidations --profile query --profile simulator --profile tools down",
         "docker compose down",
         "down with the profiles",
     ),
