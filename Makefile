@@ -24,8 +24,8 @@ setup: ## make what is missing: packages, jars, MinIO (the other tasks do this b
 		|| { echo "expected Python 3.11 to 3.13 as $(PYTHON), found $$($(PYTHON) --version 2>&1): choose one with make PYTHON=..." >&2; exit 1; }
 	@$(PYTHON) -m infra.setup
 
-demo: setup ## replay three hours of market through the whole chain and show the candles
-	@$(BIN)/coinlake demo
+demo: setup ## replay three hours of market through the whole chain and show the candles; DASHBOARD=1 ends with the dashboard open
+	@$(BIN)/coinlake demo $(if $(DASHBOARD),--dashboard)
 
 reconcile: setup ## make candles of the klines in DATA and compare them with the exchange's own: score and scoreboard page
 	@test -e $(DATA) || { echo "expected archives of Binance's klines in $(DATA), found nothing: make reconcile DATA=FOLDER" >&2; exit 1; }

@@ -4,7 +4,7 @@ import datetime as dt
 import os
 import time
 from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import psutil
@@ -13,23 +13,32 @@ from pyarrow import compute
 from contracts.settings import KafkaSettings, LakeSettings
 from contracts.tables import CANDLES
 from infra.children import Child
+from infra.dashboard.run import Wish, running_dashboard
 from infra.demo.memory import PeakMemory
 from infra.demo.replay import Market, coinlake, replay
 from infra.environment import environment
+from infra.settings import LiquidationSettings, StackSettings
 from infra.spark.settings import SparkSettings
 from infra.spark.submit import new_class_archive, submission
 from infra.stack import processes
 from infra.stack.anew import make_anew, usual_or_free_ports
-from infra.stack.launch import embedded_stack
+from infra.stack.launch import embedded_stack, up
 from infra.stack.layout import Layout
+from infra.stack.liquidations import Liquidations
 from infra.terminal import say
 from serve.published import open_dataset
 
 COIN = "BTC"
 
 
-def demo(home: Path, market: Market, coin: str = COIN) -> None:
+def demo(home: Path, market: Market, coin: str = COIN, dashboard: Wish | None = None) -> None:
     """Run the whole chain in a lake of its own, made anew each time; nothing is left running.
+
+    Args:
+        home: the folder of its stack.
+        market: what is played.
+        coin: which coin is shown in the terminal.
+        dashboard: how to show the dashboard in the end; None ends without it.
 
     Raises:
         StackError: a part did not start or ended with an error; the message says which and why.
@@ -40,7 +49,7 @@ def demo(home: Path, market: Market, coin: str = COIN) -> None:
     layout = Layout(home)
     with (
         PeakMemory(lambda: _everything(layout)) as memory,
-        embedded_stack(home, usual_or_free_ports(say), say=say) as stack,
+        embedded_stack(home, usual_or_free_ports(StackSettings.load(), say), say=say) as stack,
         # Not only the folder: a `.env` or a shell that points at a real Kafka and lake must not get our market.
         environment({**stack.env(), "COINLAKE_HOME": str(home)}),
     ):
@@ -51,8 +60,12 @@ def demo(home: Path, market: Market, coin: str = COIN) -> None:
         with _step("results", begin):
             _show(coin)
             moment = _newest_candle(coin)
+        if dashboard is not None:
+            with _step("dashboard", begin):
+                _show_dashboard(home, dashboard, begin, memory)
     seconds = time.monotonic() - begin
-    say(f"\ndemo: done in {seconds:.0f} s, peak memory {memory.peak_bytes / 2**30:.1f} GiB; everything is stopped")
+    took = "" if dashboard else f"done in {seconds:.0f} s, "
+    say(f"\ndemo: {took}peak memory {memory.peak_bytes / 2**30:.1f} GiB; everything is stopped")
     say(_what_next(home, coin, moment))
 
 
@@ -81,6 +94,17 @@ def _process(home: Path) -> None:
         submitted = submission("process_markets", ["--trigger", "available-now"], settings, new_class_archive=new)
         with Child("the Spark job", submitted.command, env=submitted.env, each_line=say, log=log) as job:
             job.finish()
+
+
+def _show_dashboard(home: Path, wish: Wish, begin: float, memory: PeakMemory) -> None:
+    """Give the stack QuestDB and Kafka Connect, and show the dashboard until told to stop."""
+    ports = usual_or_free_ports(LiquidationSettings.load(), say)
+    info = up(home, liquidations=Liquidations(ports), say=say)
+    with environment(info.env()), running_dashboard(home, wish) as shown:
+        seconds, peak = time.monotonic() - begin, memory.peak_bytes / 2**30
+        say(f"demo: open {shown.url} after {seconds:.0f} s, peak memory {peak:.1f} GiB; Ctrl-C stops everything")
+        with suppress(KeyboardInterrupt):  # the way to close it: what comes after is still of use
+            shown.watch()
 
 
 def _show(coin: str) -> None:

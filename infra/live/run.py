@@ -12,6 +12,7 @@ from contracts.settings import MovingAverageSettings
 from infra.demo.replay import coinlake
 from infra.environment import environment
 from infra.running import Part, Running
+from infra.settings import StackSettings
 from infra.setup.chart_library import ensure_chart_library
 from infra.spark.live import live_submission
 from infra.spark.settings import SparkSettings
@@ -48,7 +49,7 @@ def live(home: Path, market: Market | None, trigger: str, length: dt.timedelta |
     ensure_chart_library()
     rules = MovingAverageSettings.load().model_copy(update={"live_trigger": trigger})
     make_anew(home)
-    with embedded_stack(home, usual_or_free_ports(say), say=say) as stack:
+    with embedded_stack(home, usual_or_free_ports(StackSettings.load(), say), say=say) as stack:
         # Not only the folder: a `.env` or a shell that points at a real Kafka must not get our market.
         env = {
             **stack.env(),

@@ -3,11 +3,14 @@
 import shutil
 from collections.abc import Callable
 from pathlib import Path
+from typing import TypeVar
 
 from contracts.errors import StackError
-from infra.settings import StackSettings
+from contracts.settings import SettingsGroup
 from infra.stack.ports import choose_ports
 from infra.stack.stop import down
+
+S = TypeVar("S", bound=SettingsGroup)
 
 
 def make_anew(home: Path) -> None:
@@ -18,9 +21,8 @@ def make_anew(home: Path) -> None:
     home.mkdir(parents=True)
 
 
-def usual_or_free_ports(say: Callable[[str], None]) -> StackSettings:
-    """Take the usual ports, and any free one in the place of each that is in use."""
-    wanted = StackSettings.load()
+def usual_or_free_ports(wanted: S, say: Callable[[str], None]) -> S:
+    """Take the ports that are wanted, and any free one in the place of each that is in use."""
     free = {}
     for name, port in wanted.model_dump().items():
         try:

@@ -1,0 +1,1 @@
+"""The dashboard with what it needs: the query API and, where nothing else tells of liquidations, a simulated market."""

@@ -1,0 +1,1 @@
+"""The panels of the dashboard, one file each: what it asks, and how it is drawn."""
