@@ -1,6 +1,5 @@
 """The routes of the query API."""
 
-import re
 import time
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
@@ -13,14 +12,13 @@ from prometheus_client import CONTENT_TYPE_LATEST
 
 from serve.access import Access
 from serve.query.errors import (
-    FormatError,
     NoTokenError,
-    ParameterError,
     QueryError,
     RefusedQueryError,
     UnknownQueryError,
     WrongHostError,
 )
+from serve.query.formats import CSV, wants_csv
 from serve.query.listing import listing_of
 from serve.query.metrics import NO_KEY, Metrics
 from serve.query.openapi import openapi_of
@@ -32,8 +30,9 @@ from serve.query.settings import QuerySettings
 from serve.query.store import Store
 
 PAGE = Path(__file__).parent / "page"
-_CSV = "text/csv"
-_ACCEPTED = re.compile(r"^\s*([\w*+.-]+/[\w*+.-]+)\s*(?:;\s*q\s*=\s*([01](?:\.\d*)?))?", re.ASCII)
+LIVE_PAGE = Path(__file__).parent.parent / "live" / "page"
+_SHARED = ("early_theme.js", "theme.js", "icon.svg")
+"""What our page has of the live chart's."""
 
 Route = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
@@ -55,6 +54,8 @@ def application(parts: Parts) -> web.Application:
     app.router.add_get("/", routes.index, allow_head=False)
     app.router.add_get("/docs", routes.index, allow_head=False)
     app.router.add_static("/page", PAGE)
+    for name in _SHARED:
+        app.router.add_get(f"/shared/{name}", _file(LIVE_PAGE / name), allow_head=False)
     app.router.add_get("/healthz", routes.healthz, allow_head=False)
     app.router.add_get("/metrics", routes.reader(routes.metrics), allow_head=False)
     app.router.add_get("/openapi.json", routes.reader(routes.openapi), allow_head=False)
@@ -112,7 +113,7 @@ class _Routes:
 
     async def _answer(self, key: str, request: web.Request, began: float) -> web.Response:
         named = self._named(key)
-        as_csv = _wants_csv(request)
+        as_csv = wants_csv(request.query.getall("format", []), request.headers.get("Accept", "*/*"))
         given = [(name, text) for name, text in request.query.items() if name not in RESERVED]
         values = read_values(named.query.parameters, given, self._parts.settings.query_max_parameter_characters)
         result = await self._parts.stores[named.query.store].answer(named, values)
@@ -121,7 +122,7 @@ class _Routes:
         headers = {"X-Row-Count": str(len(result.rows)), "X-Truncated": str(result.truncated).lower(), "Vary": "Accept"}
         if as_csv:
             headers["Content-Disposition"] = f'attachment; filename="{key}.csv"'
-            return web.Response(body=csv_of(result), content_type=_CSV, charset="utf-8", headers=headers)
+            return web.Response(body=csv_of(result), content_type=CSV, charset="utf-8", headers=headers)
         return web.Response(body=json_of(key, result, seconds), content_type="application/json", headers=headers)
 
     def _named(self, key: str) -> Named:
@@ -166,37 +167,11 @@ class _Routes:
             return _json({"error": error.reason, "kind": "http"}, status=error.status, headers=allow)
 
 
-def _wants_csv(request: web.Request) -> bool:
-    """Choose the format: `format=`, else the Accept header, JSON where both are as welcome.
+def _file(path: Path) -> Route:
+    async def served(_: web.Request) -> web.StreamResponse:
+        return web.FileResponse(path)
 
-    Raises:
-        ParameterError, FormatError: it is neither JSON nor CSV.
-    """
-    asked = request.query.getall("format", [])
-    if asked:
-        if asked not in (["json"], ["csv"]):
-            raise ParameterError("parameter format", expected="json or csv", found=repr(",".join(asked)[:64]))
-        return asked == ["csv"]
-    header = request.headers.get("Accept", "*/*")
-    json_weight, csv_weight = (_weight(header, name) for name in ("application/json", _CSV))
-    if not (json_weight or csv_weight):
-        raise FormatError("wrong format", expected="Accept: application/json or text/csv", found=header[:120])
-    return csv_weight > json_weight
-
-
-def _weight(accept: str, media_type: str) -> float:
-    """Return how welcome a type is by an Accept header; its nearest entry says so.
-
-    >>> [_weight("text/csv, */*;q=0.1", name) for name in ("text/csv", "application/json")]
-    [1.0, 0.1]
-    """
-    found: dict[str, float] = {}
-    for part in accept.split(","):
-        matched = _ACCEPTED.match(part)
-        if matched is not None:
-            found[matched[1].lower()] = float(matched[2] or 1)
-    names = (media_type, f"{media_type.partition('/')[0]}/*", "*/*")
-    return next((found[name] for name in names if name in found), 0.0)
+    return served
 
 
 def _json(body: object, *, status: int = 200, headers: Mapping[str, str] | None = None) -> web.Response:

@@ -12,9 +12,9 @@ from pyarrow import dataset as ds
 from serve.query.arrow_result import TooLargeError, result_of
 from serve.query.duck_sql import tables_of
 from serve.query.errors import RefusedQueryError, StoreDownError, TimeLimitError
-from serve.query.parameters import Value
 from serve.query.queries import Named
 from serve.query.result import Result
+from serve.query.values import Value
 
 Source: TypeAlias = ds.Dataset | pa.Table
 Sources = Callable[[bool], Mapping[str, Source]]

@@ -12,10 +12,10 @@ from serve.query.fresh import Fresh
 from serve.query.kafka_facts import MESSAGES, MOST_MESSAGES, TOPICS, KafkaFacts, Row
 from serve.query.lake_tables import LakeTables
 from serve.query.landed import next_offsets
-from serve.query.parameters import Value
 from serve.query.queries import Named
 from serve.query.result import Result
 from serve.query.slots import Slots
+from serve.query.values import Value
 
 _LAG = pa.schema(
     [

@@ -11,10 +11,10 @@ from serve.query.errors import NothingThereError, StoreDownError
 from serve.query.fresh import Fresh
 from serve.query.lake_facts import LakeFacts
 from serve.query.lake_tables import TABLE_NAMES, LakeTables
-from serve.query.parameters import Value
 from serve.query.queries import Named
 from serve.query.result import Result
 from serve.query.slots import Slots
+from serve.query.values import Value
 
 
 class LakeStore:

@@ -1,25 +1,14 @@
 """Parameters of queries: text becomes a typed value, or an error that says what was expected. No I/O."""
 
-import datetime as dt
 import re
-from collections.abc import Callable, Mapping, Sequence
-from decimal import Decimal, InvalidOperation
-from typing import Literal
+from collections.abc import Mapping, Sequence
 
 import msgspec
 
 from contracts.errors import SettingsError
 from serve.query.errors import ParameterError
+from serve.query.values import NOUNS, Type, Value, value_of
 
-Value = str | int | bool | Decimal | dt.datetime | dt.date
-Type = Literal["text", "integer", "decimal", "time", "date", "boolean"]
-
-_INTEGER = re.compile(r"[+-]?[0-9]{1,19}", re.ASCII)
-_DECIMAL = re.compile(r"[+-]?([0-9]{1,38})(\.[0-9]{1,38})?", re.ASCII)
-_TIME = re.compile(r"\d{4}-\d\d-\d\d[Tt ]\d\d:\d\d(:\d\d(\.\d{1,6})?)?([Zz]|[+-]\d\d:\d\d)", re.ASCII)
-_DATE = re.compile(r"\d{4}-\d\d-\d\d", re.ASCII)
-_SMALLEST, _LARGEST = -(2**63) + 1, 2**63 - 1
-"""QuestDB's null is -2**63."""
 _FEW = 120
 """So many characters of a wrong value are repeated to whoever gave it."""
 
@@ -82,7 +71,7 @@ def read_value(name: str, parameter: Parameter, text: str) -> Value:
     Raises:
         ParameterError: it is not what it has to be.
     """
-    value = _READERS[parameter.type](text)
+    value = value_of(parameter.type, text)
     if value is None or not _is_allowed(parameter, text, value):
         raise ParameterError(f"parameter {name}", expected=expectation(parameter), found=_shown(text))
     return value
@@ -94,7 +83,7 @@ def expectation(parameter: Parameter) -> str:
     >>> expectation(Parameter(type="integer", description="", minimum=1, maximum=500))
     'an integer from 1 to 500'
     """
-    words = [_NOUNS[parameter.type]]
+    words = [NOUNS[parameter.type]]
     if parameter.choices:
         words.append(f"of {', '.join(map(str, parameter.choices))}")
     if parameter.pattern is not None:
@@ -130,11 +119,11 @@ def check_parameter(name: str, parameter: Parameter) -> None:
         raise SettingsError(f"parameters.{name}.default: expected none for a parameter that is required, found one")
     for field in ("minimum", "maximum"):
         bound = getattr(parameter, field)
-        if bound is not None and _READERS[parameter.type](written(bound)) is None:
-            raise SettingsError(f"parameters.{name}.{field}: expected {_NOUNS[parameter.type]}, found {bound!r}")
+        if bound is not None and value_of(parameter.type, written(bound)) is None:
+            raise SettingsError(f"parameters.{name}.{field}: expected {NOUNS[parameter.type]}, found {bound!r}")
     for choice in parameter.choices:
-        if _READERS[parameter.type](written(choice)) is None:
-            raise SettingsError(f"parameters.{name}.choices: expected {_NOUNS[parameter.type]}, found {choice!r}")
+        if value_of(parameter.type, written(choice)) is None:
+            raise SettingsError(f"parameters.{name}.choices: expected {NOUNS[parameter.type]}, found {choice!r}")
     try:
         default_of(name, parameter)
     except ParameterError as error:
@@ -149,80 +138,16 @@ def written(value: str | int | bool) -> str:
 
 
 def _is_allowed(parameter: Parameter, text: str, value: Value) -> bool:
-    read = _READERS[parameter.type]
-    if parameter.choices and value not in {read(written(choice)) for choice in parameter.choices}:
+    if parameter.choices and value not in {value_of(parameter.type, written(choice)) for choice in parameter.choices}:
         return False
     if parameter.pattern is not None and re.fullmatch(parameter.pattern, text) is None:
         return False
-    least = None if parameter.minimum is None else read(written(parameter.minimum))
-    most = None if parameter.maximum is None else read(written(parameter.maximum))
+    least, most = (
+        None if bound is None else value_of(parameter.type, written(bound))
+        for bound in (parameter.minimum, parameter.maximum)
+    )
     return (least is None or value >= least) and (most is None or value <= most)  # type: ignore[operator]
 
 
 def _shown(text: str) -> str:
     return repr(text if len(text) <= _FEW else f"{text[:_FEW]}…")
-
-
-# --- text to value; None where it is none -----------------------------------------------------------------------------
-
-
-def _text(text: str) -> str | None:
-    """Take any text that can be written as UTF-8 and has no NUL, which no store takes."""
-    if "\0" in text or any("\ud800" <= character <= "\udfff" for character in text):
-        return None
-    return text
-
-
-def _integer(text: str) -> int | None:
-    value = int(text) if _INTEGER.fullmatch(text) else None
-    return value if value is not None and _SMALLEST <= value <= _LARGEST else None
-
-
-def _decimal(text: str) -> Decimal | None:
-    """Read a decimal that decimal(38, 18) holds."""
-    found = _DECIMAL.fullmatch(text)
-    if found is None or len(found[1].lstrip("0")) > 20 or len((found[2] or ".").rstrip("0")) > 19:
-        return None
-    try:
-        return Decimal(text)
-    except InvalidOperation:
-        return None
-
-
-def _time(text: str) -> dt.datetime | None:
-    """Read RFC 3339; in a query string a `+` that was not escaped has become a space."""
-    text = re.sub(r" (\d\d:\d\d)$", r"+\1", text) if text.count(":") > 1 else text
-    try:
-        moment = dt.datetime.fromisoformat(text.upper()) if _TIME.fullmatch(text) else None
-        return None if moment is None else moment.astimezone(dt.UTC)
-    except (ValueError, OverflowError):
-        return None
-
-
-def _date(text: str) -> dt.date | None:
-    try:
-        return dt.date.fromisoformat(text) if _DATE.fullmatch(text) else None
-    except ValueError:
-        return None
-
-
-def _boolean(text: str) -> bool | None:
-    return {"true": True, "false": False}.get(text)
-
-
-_READERS: Mapping[Type, Callable[[str], Value | None]] = {
-    "text": _text,
-    "integer": _integer,
-    "decimal": _decimal,
-    "time": _time,
-    "date": _date,
-    "boolean": _boolean,
-}
-_NOUNS: Mapping[Type, str] = {
-    "text": "a text",
-    "integer": "an integer",
-    "decimal": "a decimal",
-    "time": "a time as 2024-03-19T22:05:00Z",
-    "date": "a date as 2024-03-19",
-    "boolean": "true or false",
-}

@@ -13,10 +13,10 @@ import asyncpg
 from contracts.settings import QuestDbSettings
 from serve.query.duck import first_line, refused
 from serve.query.errors import StoreDownError, TimeLimitError
-from serve.query.parameters import Value
 from serve.query.queries import Named
 from serve.query.result import Column, Result
 from serve.query.slots import Slots
+from serve.query.values import Value
 
 _CONNECT_SECONDS = 3.0
 _IDLE_SECONDS = 60.0

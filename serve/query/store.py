@@ -3,9 +3,9 @@
 from collections.abc import Mapping
 from typing import Protocol
 
-from serve.query.parameters import Value
 from serve.query.queries import Named
 from serve.query.result import Result
+from serve.query.values import Value
 
 
 class Store(Protocol):
