@@ -68,6 +68,18 @@ def decimal_field(record_type: type[Record], name: str, value: object) -> Decima
     return number
 
 
+def amount_field(record_type: type[Record], name: str, value: object, *, zero: bool = True) -> Decimal:
+    """Read the decimal `name` of a record that is never below zero, nor zero unless it may be.
+
+    Raises:
+        FieldError: it is below, or as `decimal_field`.
+    """
+    amount = decimal_field(record_type, name, value)
+    if amount < 0 or (amount == 0 and not zero):
+        _refuse(name, f"{'at least' if zero else 'more than'} 0", value)
+    return amount
+
+
 def integer_field(name: str, value: object, *, least: int = 0) -> int:
     """Read a whole number of at most 18 digits.
 

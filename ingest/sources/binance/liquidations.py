@@ -13,16 +13,16 @@ import datetime as dt
 from collections.abc import AsyncGenerator, Iterable, Iterator, Sequence
 
 from contracts.errors import CoinlakeError, TransientSourceError
-from contracts.records import Gap, Liquidation, Record, Rejected, replace
+from contracts.records import Gap, Liquidation, Record, Rejected
 from contracts.settings import IngestSettings
 from contracts.streams import ALT_LIQUIDATIONS
-from ingest.gaps import NOT_RUNNING, WHOLE_STREAM, still_open
 from ingest.http import origin_of
 from ingest.reject import reject
 from ingest.source import PushedSource, Surroundings
 from ingest.sources.binance.connection import Connection, Frame, Patience
 from ingest.sources.binance.parse import Receipt
 from ingest.sources.binance.parse_liquidation import VENUE, parse_liquidation_push, parse_mark_price_push
+from ingest.unrefilled import Unrefilled
 
 NAME = "binance_liquidations"
 ROUTE = "/market"
@@ -32,21 +32,12 @@ _PING_SECONDS = 4 * 60
 """The venue pings every 3 minutes, and waits 10 for the answer."""
 _SAMPLED = dt.timedelta(seconds=1)
 """An order is pushed a second after it was traded, or a few milliseconds later: 1,004 to 1,012 ms were seen."""
-_ONE_BATCH = dt.timedelta(seconds=10)
-"""Of what was received within so long a batch may have been acknowledged in part when the run before ended."""
-_REMEMBERED = 10_000
-"""Identities of orders that are known again when they come twice: hours of them."""
 _QUEUED = 2000
 _TICK_SECONDS = 0.25
 
-Identity = tuple[dt.datetime, str, str]
-
 
 class LiquidationFeed:
-    """The orders of all symbols: what it knows outlives a lost connection.
-
-    `newest` is the moment up to which, on the venue's clock, everything that was pushed has come.
-    """
+    """The orders of all symbols: what it knows outlives a lost connection."""
 
     name = NAME
     venue = VENUE
@@ -58,35 +49,21 @@ class LiquidationFeed:
         self._around = around
         self._url = settings.binance_futures_stream_url + ROUTE
         self._patience = Patience(settings.binance_futures_silence_seconds, ping_seconds=_PING_SECONDS)
-        self._known: dict[Identity, Liquidation] = {}
-        self._newest: dt.datetime | None = None
-        self._hole: tuple[dt.datetime, str] | None = None
-        """From when something is missing, and why, until the first frame that comes again."""
+        self._state = Unrefilled(VENUE, ALT_LIQUIDATIONS)
 
     @property
     def newest(self) -> dt.datetime | None:
         """Return the moment up to which everything pushed has come, ours where nothing ever came and a try failed."""
-        return self._newest
+        return self._state.newest
 
     @property
     def whole(self) -> bool:
         """Say whether the route delivers, and what it did not deliver before is on record."""
-        return self._hole is None
+        return self._state.whole
 
     def resume(self, records: Sequence[Record], gaps: Sequence[Gap]) -> None:
         """Take up from the newest records of the topic: since then something is missing, or since the Gap left open."""
-        found = [record for record in records if isinstance(record, Liquidation)]
-        for record in found[-_REMEMBERED:]:
-            self._known[_identity(record)] = record
-        gap = still_open(gaps)
-        if found:
-            last = max(record.ingest_time for record in found) - _ONE_BATCH
-            self._newest = min(record.event_time for record in found if record.ingest_time >= last)
-            self._hole = (self._newest, NOT_RUNNING)
-        if gap is not None:
-            told = gap.cause.endswith(NOT_RUNNING)
-            cause = gap.cause if told else f"{gap.cause}; then {NOT_RUNNING}"
-            self._newest, self._hole = gap.from_time, (gap.from_time, cause)
+        self._state.resume(records, gaps)
 
     def settle(self) -> Iterable[Gap]:
         """Yield nothing: nothing is ever being filled."""
@@ -126,8 +103,7 @@ class LiquidationFeed:
                 elif clock.monotonic() - heard > self._patience.silence_seconds:
                     raise self._silent()
         except CoinlakeError as error:
-            self._newest = self._newest or self._around.now()
-            self._hole = self._hole or (self._newest, str(error))
+            self._state.lost(str(error), self._around.now())
             raise
         finally:
             reading.cancel()
@@ -138,8 +114,8 @@ class LiquidationFeed:
 
         Where the topic holds no record, nothing is known to be missing, and nothing is yielded.
         """
-        if self._hole is not None:
-            yield self._gap(None)
+        for gap in self._state.missing(self._around.now()):
+            yield gap
 
     def _silent(self) -> TransientSourceError:
         return TransientSourceError(
@@ -167,47 +143,16 @@ class LiquidationFeed:
         if isinstance(order, Rejected):
             yield order
             return
-        yield from self._heard(order.event_time, covered=order.event_time - _SAMPLED)
-        before = self._known.get(_identity(order))
-        if before is not None and replace(order, ingest_time=before.ingest_time) == before:
-            return
-        self._known[_identity(order)] = order
-        while len(self._known) > _REMEMBERED:
-            self._known.pop(next(iter(self._known)))
-        yield order
+        yield from self._state.heard(order.event_time, order.event_time - _SAMPLED, order.ingest_time)
+        if self._state.is_new(order):
+            yield order
 
     def _beat(self, pushed: dt.datetime | Rejected) -> Iterator[Record | None]:
         if isinstance(pushed, Rejected):
             yield pushed
             return
-        yield from self._heard(pushed, covered=pushed - 2 * _SAMPLED)
+        yield from self._state.heard(pushed, pushed - 2 * _SAMPLED, self._around.now())
         yield None
-
-    def _heard(self, moment: dt.datetime, covered: dt.datetime) -> Iterator[Gap]:
-        """Close the hole at the first frame after it, and note up to when everything has come."""
-        if self._hole is not None:
-            yield self._gap(moment)
-            self._newest, self._hole = None, None
-        self._newest = max(self._newest or covered, covered)
-
-    def _gap(self, until: dt.datetime | None) -> Gap:
-        assert self._hole is not None
-        since, cause = self._hole
-        return Gap(
-            venue=VENUE,
-            event_time=since,
-            ingest_time=self._around.now(),
-            symbol=WHOLE_STREAM,
-            stream=ALT_LIQUIDATIONS.topic,
-            from_time=since,
-            to_time=None if until is None else max(until, since),
-            cause=cause,
-            recoverable=False,
-        )
-
-
-def _identity(order: Liquidation) -> Identity:
-    return order.event_time, order.symbol, order.side
 
 
 async def _next(inbox: "asyncio.Queue[Frame]") -> Frame | None:

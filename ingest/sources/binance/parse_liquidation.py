@@ -2,12 +2,12 @@
 
 import datetime as dt
 import re
-from decimal import ROUND_HALF_UP, Context, Decimal
+from decimal import Decimal
 
-from contracts.decimals import MONEY_SCALE
 from contracts.records import Liquidation, Rejected, Side
 from contracts.streams import ALT_LIQUIDATIONS
-from ingest.fields import FieldError, decimal_field, member, not_ahead, object_field, text_field, whole_digits
+from ingest.fields import FieldError, amount_field, member, not_ahead, object_field, text_field
+from ingest.notional import notional_of
 from ingest.reject import reject
 from ingest.sources.binance.parse import Receipt
 from ingest.sources.binance.times import epoch_field
@@ -19,8 +19,6 @@ QUOTES = ("USDT", "USDC", "FDUSD", "BUSD", "USD1", "BTC")
 _CLOSED: dict[str, Side] = {"SELL": "long", "BUY": "short"}
 """The venue sells to close a long, and buys to close a short."""
 _DELIVERY = re.compile(r"_[0-9]{6}$")
-_EXACT = Context(prec=1000, rounding=ROUND_HALF_UP)
-_SMALLEST = Decimal(1).scaleb(-MONEY_SCALE)
 
 
 def parse_liquidation_push(data: object, receipt: Receipt) -> Liquidation | Rejected:
@@ -58,29 +56,16 @@ def assets_of(symbol: str) -> tuple[str | None, str | None]:
     return None, None
 
 
-def notional_of(price: Decimal, quantity: Decimal) -> Decimal:
-    """Multiply without loss, then round half up at the 8 places of money.
-
-    Raises:
-        FieldError: the product has more digits before the point than money has room for.
-    """
-    exact = _EXACT.multiply(price, quantity)
-    room = whole_digits(Liquidation, "notional")
-    if exact and exact.adjusted() >= room:
-        raise FieldError(f"notional: expected at most {room} digits before the point, found {exact.adjusted() + 1}")
-    return exact.quantize(_SMALLEST, context=_EXACT)
-
-
 def _liquidation(order: Members, receipt: Receipt) -> Liquidation:
     sold = member(order, "S")
     side = _CLOSED.get(sold) if isinstance(sold, str) else None
     if side is None:
         raise FieldError(f"S: expected SELL or BUY, found {show(sold)}")
     symbol = text_field("s", member(order, "s"))
-    quantity = _amount("quantity", member(order, "q"), zero=False)
-    filled = _amount("filled_quantity", member(order, "z"))
-    bankruptcy = _amount("bankruptcy_price", member(order, "p"), zero=False)
-    average = _amount("average_price", member(order, "ap")) if "ap" in order else Decimal(0)
+    quantity = amount_field(Liquidation, "quantity", member(order, "q"), zero=False)
+    filled = amount_field(Liquidation, "filled_quantity", member(order, "z"))
+    bankruptcy = amount_field(Liquidation, "bankruptcy_price", member(order, "p"), zero=False)
+    average = amount_field(Liquidation, "average_price", member(order, "ap")) if "ap" in order else Decimal(0)
     if filled > quantity:
         raise FieldError(f"z: expected at most q ({show(order['q'])}), found {show(order['z'])}")
     base, quote = assets_of(symbol)
@@ -101,13 +86,6 @@ def _liquidation(order: Members, receipt: Receipt) -> Liquidation:
         notional=notional_of(average or bankruptcy, filled),
         sampled=True,
     )
-
-
-def _amount(name: str, value: object, *, zero: bool = True) -> Decimal:
-    amount = decimal_field(Liquidation, name, value)
-    if amount < 0 or (amount == 0 and not zero):
-        raise FieldError(f"{name}: expected {'at least' if zero else 'more than'} 0, found {show(value)}")
-    return amount
 
 
 def _rejected(error: Exception, raw: object, receipt: Receipt) -> Rejected:

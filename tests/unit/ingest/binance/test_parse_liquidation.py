@@ -9,10 +9,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from contracts.records import Liquidation, Rejected, decode, encode
+from ingest.notional import notional_of
 from ingest.sources.binance.parse import Receipt
 from ingest.sources.binance.parse_liquidation import (
     assets_of,
-    notional_of,
     parse_liquidation_push,
     parse_mark_price_push,
 )
