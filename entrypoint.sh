@@ -8,34 +8,35 @@ usage() {
     cat << 'EOF'
 usage: entrypoint.sh COMMAND [ARGUMENT ...]
 
-  generate        poll the venues into Kafka
-  process         land, join, build, publish
-  rebuild         compute a range anew, or only count what is missing
-  backfill        import archive files, or klines over REST
-  maintain        merge small files, remove old ones
-  moving-average  a window that slides over the trades, for the live chart
-  serve-live      the live chart
-  serve-query     the query API
-  simulate        the venues, generated or recorded
-  record          make a recording from the live venues
-  import          make a recording from snapshots of real answers
-  topics          apply | list
-  buckets         apply
-  questdb         apply: the tables of QuestDB
-  connect         apply: the connectors of Kafka Connect
-  lease           who writes the tables
-  show            a coin's candles
-  explain         one candle, back to its messages
-  gaps            the holes on record
-  asof            what the tables said at a time
-  reconcile       candles beside the exchange's own
-  env             export lines for pandas, DuckDB and others
-  shell           a Spark shell on the lake
-  spark-master    Spark's standalone master
-  spark-worker    Spark's standalone worker
-  driver          Spark on Kubernetes
-  executor        Spark on Kubernetes
-  help            this text
+  generate         poll the venues into Kafka
+  process          land, join, build, publish
+  rebuild          compute a range anew, or only count what is missing
+  backfill         import archive files, or klines over REST
+  maintain         merge small files, remove old ones
+  moving-average   a window that slides over the trades, for the live chart
+  serve-live       the live chart
+  serve-query      the query API
+  serve-dashboard  the dashboard
+  simulate         the venues, generated or recorded
+  record           make a recording from the live venues
+  import           make a recording from snapshots of real answers
+  topics           apply | list
+  buckets          apply
+  questdb          apply: the tables of QuestDB
+  connect          apply: the connectors of Kafka Connect
+  lease            who writes the tables
+  show             a coin's candles
+  explain          one candle, back to its messages
+  gaps             the holes on record
+  asof             what the tables said at a time
+  reconcile        candles beside the exchange's own
+  env              export lines for pandas, DuckDB and others
+  shell            a Spark shell on the lake
+  spark-master     Spark's standalone master
+  spark-worker     Spark's standalone worker
+  driver           Spark on Kubernetes
+  executor         Spark on Kubernetes
+  help             this text
 
 Arguments go to the command: `entrypoint.sh generate --help`. Settings are COINLAKE_ variables, see .env.example.
 EOF
@@ -50,7 +51,7 @@ case "${command}" in
     questdb | connect)
         exec coinlake "$@"
         ;;
-    moving-average | serve-live | serve-query)
+    moving-average | serve-live | serve-query | serve-dashboard)
         exec coinlake "$@"
         ;;
     show | explain | gaps | asof | reconcile | env | shell)

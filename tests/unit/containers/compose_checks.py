@@ -28,7 +28,8 @@ ON_REQUEST = {
     "tools": "tools",
     "simulator": "simulator",
     **dict.fromkeys(LIVE, "live"),
-    "query": "query",
+    **dict.fromkeys(("query", "dashboard"), "query"),
+    **dict.fromkeys(("kafka-exporter", "prometheus", "grafana"), "monitoring"),
     **dict.fromkeys(LIQUIDATIONS, "liquidations"),
 }
 """Services that start only when asked for, with their profiles."""
@@ -61,7 +62,7 @@ def compose_problems(base: Document, crypto: Document) -> list[str]:
         for key in sorted(keys):
             problems += _differences(f"{name}: {key}", expected.get((name, key)), _plain(service.get(key)))
     problems += _differences(
-        "volumes", {"kafka-data": None, "minio-data": None, "questdb-data": None}, base.get("volumes")
+        "volumes", dict.fromkeys(("kafka-data", "minio-data", "questdb-data", "prometheus-data")), base.get("volumes")
     )
     problems += _differences("name", "coinlake", base.get("name"))
     return [*problems, *_health_problems(found), *_memory_problems(found), *_grace_problems(found), *_bucket_problems()]
@@ -98,9 +99,8 @@ def _memory_problems(found: Mapping[str, Document]) -> Iterable[str]:
     for name, size in sizes.items():
         if size is None or not 256 <= size <= 2048:
             yield f"{name}: mem_limit: expected 256m to 2g, found {found[name].get('mem_limit')}"
-    always = sum(
-        size or 0 for name, size in sizes.items() if name not in (*ONE_SHOT, "tools", "query", *LIVE, *LIQUIDATIONS)
-    )
+    together = [name for name in sizes if name not in ONE_SHOT and ON_REQUEST.get(name) in (None, "simulator")]
+    always = sum(sizes[name] or 0 for name in together)
     if always > 7.5 * 1024:
         yield f"mem_limit: expected at most 7.5 GiB side by side, found {always} MiB"
     if (sizes.get("moving-average") or 0) < (

@@ -19,14 +19,29 @@ from infra.settings import ClusterSettings, LiquidationSettings, StackSettings
 from infra.setup.minio import VERSION as MINIO_VERSION
 from infra.spark.settings import SparkSettings
 from infra.stack import connect, kafka, questdb
+from serve.dashboard.settings import DashboardSettings
 from serve.live.settings import LiveSettings
+from serve.query.client import ClientSettings
 from serve.query.settings import QuerySettings
 from tests.unit.containers.versions import kafka_version, project_version, questdb_version
 
 INSIDE = "kafka:19092"
 MINIO = "http://minio:9000"
 HEALTH_PORT, SIMULATOR_PORT, WORKER_PAGE, KAFKA_UI_PORT, LIVE_PORT, QUERY_PORT = 9464, 8000, 8081, 8090, 8765, 8766
-PROCESS_METRICS_PORT = 9465
+PROCESS_METRICS_PORT, QUESTDB_METRICS_PORT, KAFKA_EXPORTER_PORT = 9465, 9013, 9308
+DASHBOARD_PORT = int(DashboardSettings.model_fields["dashboard_port"].default)
+_SERVLET = "-Dspark.metrics.conf.*.sink.prometheusServlet"
+SPARK_METRICS = f"{_SERVLET}.class=org.apache.spark.metrics.sink.PrometheusServlet {_SERVLET}.path=/metrics/prometheus"
+GRAFANA = {
+    "GF_AUTH_ANONYMOUS_ENABLED": "true",
+    "GF_AUTH_ANONYMOUS_ORG_ROLE": "Viewer",
+    "GF_AUTH_DISABLE_LOGIN_FORM": "true",
+    "GF_SECURITY_DISABLE_INITIAL_ADMIN_CREATION": "true",
+    "GF_ANALYTICS_REPORTING_ENABLED": "false",
+    "GF_ANALYTICS_CHECK_FOR_UPDATES": "false",
+    "GF_PLUGINS_PREINSTALL_DISABLED": "true",
+    "GF_DASHBOARDS_DEFAULT_HOME_DASHBOARD_PATH": "/var/lib/grafana/dashboards/coinlake.json",
+}
 STACK, CLUSTER = StackSettings.model_construct(), ClusterSettings.model_construct()
 LIQUIDATIONS = LiquidationSettings.model_construct()
 SPARK_PORT, MASTER_PAGE = CLUSTER.spark_master_port, CLUSTER.spark_master_ui_port
@@ -39,13 +54,16 @@ Environment = Mapping[str, str]
 def images() -> dict[str, str]:
     ours = (
         *("topics", "buckets", "questdb-tables", "connectors", "spark-master", "spark-worker", "tools"),
-        *("generator", "processor", "live", "query", "simulator"),
+        *("generator", "processor", "live", "query", "dashboard", "simulator"),
     )
     return {
         "kafka": f"apache/kafka:{kafka_version()}",
         "kafka-ui": "kafbat/kafka-ui:v1.5.0",
         "minio": f"coinlake-minio:{MINIO_VERSION}",
         "questdb": f"questdb/questdb:{questdb_version()}",
+        "kafka-exporter": "danielqsj/kafka-exporter:v1.9.0",
+        "prometheus": "prom/prometheus:v3.13.2",
+        "grafana": "grafana/grafana:12.3.2",
         "connect": f"coinlake-connect:{project_version()}",
         **dict.fromkeys(ours, f"coinlake:{project_version()}"),
         "moving-average": f"coinlake-live:{project_version()}",
@@ -80,6 +98,12 @@ def commands() -> dict[str, list[str]]:
         "moving-average": ["moving-average"],
         "live": ["serve-live"],
         "query": ["serve-query"],
+        "dashboard": ["serve-dashboard"],
+        "kafka-exporter": [f"--kafka.server={INSIDE}"],
+        "prometheus": [
+            *("--config.file=/etc/prometheus/prometheus.yml", "--storage.tsdb.path=/prometheus"),
+            "--storage.tsdb.retention.time=15d",
+        ],
         "simulator": ["simulate", "--host", "0.0.0.0", "--port", str(SIMULATOR_PORT)],
     }
 
@@ -116,19 +140,23 @@ def environments() -> dict[str, Environment]:
             "KAFKA_CLUSTERS_0_READONLY": "true",
             "JAVA_OPTS": "-Xmx256m",
         },
-        "minio": {name.removeprefix("COINLAKE_"): value for name, value in root.items()},
+        "minio": {
+            **{name.removeprefix("COINLAKE_"): value for name, value in root.items()},
+            "MINIO_PROMETHEUS_AUTH_TYPE": "public",
+        },
         "topics": kafka_settings,
         "buckets": {**lake, **root},
         "questdb": _questdb_environment(),
         "questdb-tables": {"COINLAKE_QUESTDB_HOST": "questdb", **_questdb_admin()},
         "connect": _connect_environment(),
         "connectors": {"COINLAKE_CONNECT_URL": f"http://connect:{LIQUIDATIONS.connect_port}"},
-        "spark-master": {"SPARK_DAEMON_MEMORY": "256m"},
+        "grafana": GRAFANA,
+        "spark-master": {"SPARK_DAEMON_MEMORY": "256m", "SPARK_MASTER_OPTS": SPARK_METRICS},
         "spark-worker": {
             "SPARK_DAEMON_MEMORY": "256m",
             "SPARK_WORKER_CORES": _or_default(ClusterSettings, "spark_worker_cores"),
             "SPARK_WORKER_MEMORY": _or_default(ClusterSettings, "spark_worker_memory"),
-            "SPARK_WORKER_OPTS": "-Dspark.worker.cleanup.enabled=true",
+            "SPARK_WORKER_OPTS": f"-Dspark.worker.cleanup.enabled=true {SPARK_METRICS}",
         },
         "tools": {**kafka_settings, **lake, **job, **driver},
         "generator": {
@@ -169,6 +197,13 @@ def environments() -> dict[str, Environment]:
             ),
             "COINLAKE_QUERY_HOST": "0.0.0.0",
             "COINLAKE_QUERY_PORT": str(QUERY_PORT),
+        },
+        "dashboard": {
+            **_passed(ClientSettings, optional=("query_token",), query_url=f"http://query:{QUERY_PORT}"),
+            **_passed(DashboardSettings),
+            "COINLAKE_DASHBOARD_HOST": "0.0.0.0",
+            "COINLAKE_DASHBOARD_PORT": str(DASHBOARD_PORT),
+            "COINLAKE_DASHBOARD_OPEN": "true",
         },
     }
 
@@ -226,6 +261,10 @@ def _questdb_environment() -> Environment:
         "QDB_PG_READONLY_USER": _or_default(QuestDbSettings, "questdb_user"),
         "QDB_PG_READONLY_PASSWORD": "${COINLAKE_QUESTDB_PASSWORD:?}",
         **{f"QDB_{name.upper().replace('.', '_')}": value for name, value in conf.items()},
+        # What the embedded one does without: a page for Prometheus.
+        "QDB_HTTP_MIN_ENABLED": "true",
+        "QDB_HTTP_MIN_BIND_TO": f"0.0.0.0:{QUESTDB_METRICS_PORT}",
+        "QDB_METRICS_ENABLED": "true",
     }
 
 
@@ -259,6 +298,9 @@ def ports() -> dict[str, list[str]]:
         "spark-worker": [f"127.0.0.1:{WORKER_PAGE}:{WORKER_PAGE}"],
         "live": [f"127.0.0.1:${{COINLAKE_LIVE_PORT:-{LIVE_PORT}}}:{LIVE_PORT}"],
         "query": [f"127.0.0.1:${{COINLAKE_QUERY_PORT:-{QUERY_PORT}}}:{QUERY_PORT}"],
+        "dashboard": published(DashboardSettings, "dashboard_port"),
+        "prometheus": ["127.0.0.1:9090:9090"],
+        "grafana": ["127.0.0.1:3000:3000"],
     }
 
 
@@ -266,6 +308,15 @@ VOLUMES = {
     "kafka": ["kafka-data:/var/lib/kafka/data"],
     "minio": ["minio-data:/data"],
     "questdb": ["questdb-data:/var/lib/questdb"],
+    "prometheus": [
+        "./infra/monitoring/prometheus.yml:/etc/prometheus/prometheus.yml:ro",
+        "./infra/monitoring/alerts.yml:/etc/prometheus/alerts.yml:ro",
+        "prometheus-data:/prometheus",
+    ],
+    "grafana": [
+        "./infra/monitoring/grafana/provisioning:/etc/grafana/provisioning:ro",
+        "./infra/monitoring/grafana/coinlake.json:/var/lib/grafana/dashboards/coinlake.json:ro",
+    ],
 }
 USERS = {"questdb": "10001:10001"}
 """Of images that would else start as root."""
@@ -286,6 +337,9 @@ NEEDS = {
     "moving-average": {"topics": _DONE},
     "live": {"topics": _DONE},
     "query": {"topics": _DONE, "buckets": _DONE},
+    "dashboard": {"query": _HEALTHY},
+    "kafka-exporter": {"kafka": _HEALTHY},
+    "grafana": {"prometheus": _HEALTHY},
 }
 
 
@@ -310,5 +364,8 @@ def health_tests() -> dict[str, list[str]]:
         "processor": ["CMD", "coinlake", "lease", "--here"],
         "live": page(LIVE_PORT, "/healthz"),
         "query": page(QUERY_PORT, "/healthz"),
+        "dashboard": page(DASHBOARD_PORT, "/_stcore/health"),
+        "prometheus": [*wget, "http://127.0.0.1:9090/-/ready"],
+        "grafana": [*wget, "http://127.0.0.1:3000/api/health"],
         "simulator": page(SIMULATOR_PORT, "/_simulator/clock"),
     }

@@ -186,7 +186,7 @@ BROKEN = [
     ("entrypoint", "spark-master)", "spark-main)", "spark-m"),
     ("entrypoint", "deploy.worker.Worker", "deploy.master.Worker", "worker.Worker"),
     ("entrypoint", 'exec coinlake "$@"', 'coinlake "$@"', "exec coinlake"),
-    ("entrypoint", "  show            a coin's candles\n", "", "a line of help"),
+    ("entrypoint", "  show             a coin's candles\n", "", "a line of help"),
     ("page", "8090", "8091", "containers.md: kafka-ui"),
     ("page", ":docker-compose-crypto.yml\n", "\n", "COMPOSE_FILE"),
     ("page", "COINLAKE_MINIO_ROOT_USER=root", "COINLAKE_S3_REGION=root", "to be drawn"),
