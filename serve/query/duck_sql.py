@@ -9,6 +9,9 @@ import msgspec
 
 from contracts.errors import SettingsError
 
+_READS = frozenset({"SELECT_NODE", "SET_OPERATION_NODE", "RECURSIVE_CTE_NODE", "CTE_NODE"})
+"""The nodes of a query that only read, as DuckDB names them."""
+
 
 def tables_of(connection: duckdb.DuckDBPyConnection, sql: str, known: Collection[str]) -> frozenset[str]:
     """Return the tables that a SELECT names, parameters written as `$name`.
@@ -22,6 +25,10 @@ def tables_of(connection: duckdb.DuckDBPyConnection, sql: str, known: Collection
         raise SettingsError(f"sql: expected one SELECT, found: {parsed.get('error_message')}{_near(sql, parsed)}")
     if len(parsed["statements"]) != 1:
         raise SettingsError(f"sql: expected one SELECT, found {len(parsed['statements'])}")
+    for node in _nodes(parsed):
+        kind = str(node.get("type"))
+        if kind.endswith("_NODE") and kind not in _READS:
+            raise SettingsError(f"sql: expected one SELECT, found {kind.partition('_')[0]} in it")
     own = {entry["key"] for node in _nodes(parsed) for entry in node.get("cte_map", {}).get("map", [])}
     found: set[str] = set()
     for node in _nodes(parsed):
