@@ -8,7 +8,6 @@ gone).
 """
 
 import asyncio
-import contextlib
 import datetime as dt
 from collections.abc import AsyncGenerator, Iterable, Iterator, Sequence
 
@@ -16,6 +15,7 @@ from contracts.errors import CoinlakeError, TransientSourceError
 from contracts.records import Gap, Liquidation, Record, Rejected
 from contracts.settings import IngestSettings
 from contracts.streams import ALT_LIQUIDATIONS
+from ingest.arrivals import next_of
 from ingest.http import origin_of
 from ingest.reject import reject
 from ingest.source import PushedSource, Surroundings
@@ -91,7 +91,7 @@ class LiquidationFeed:
         heard = clock.monotonic()
         try:
             while True:
-                frame = await _next(inbox)
+                frame = await next_of(inbox, _TICK_SECONDS)
                 if frame is not None:
                     heard = clock.monotonic()
                     for record in self._judge(frame):
@@ -153,17 +153,6 @@ class LiquidationFeed:
             return
         yield from self._state.heard(pushed, pushed - 2 * _SAMPLED, self._around.now())
         yield None
-
-
-async def _next(inbox: "asyncio.Queue[Frame]") -> Frame | None:
-    """Return the next frame, None where none comes within a tick."""
-    with contextlib.suppress(asyncio.QueueEmpty):
-        return inbox.get_nowait()
-    try:
-        async with asyncio.timeout(_TICK_SECONDS):
-            return await inbox.get()
-    except TimeoutError:
-        return None
 
 
 def build(settings: IngestSettings, around: Surroundings) -> PushedSource:
