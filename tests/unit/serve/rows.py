@@ -33,10 +33,14 @@ def lake_in(folder: Path) -> LakeSettings:
 def write(lake: LakeSettings, table: Table, rows: Sequence[Row]) -> None:
     """Append rows; columns that a row lacks are null."""
     schema = pa.schema(cast(Any, Schema.from_json(table.schema.json()).to_arrow()))
-    dated = [{"date": row["event_time" if "event_time" in row else "open_time"].date(), **row} for row in rows]
+    dated = [row if "date" in row else {**row, "date": _time_of(row).date()} for row in rows]
     write_deltalake(
         f"{lake.lake}/{table.path}", pa.Table.from_pylist(dated, schema), mode="append", partition_by=["date"]
     )
+
+
+def _time_of(row: Row) -> dt.datetime:
+    return cast(dt.datetime, row["event_time" if "event_time" in row else "open_time"])
 
 
 def published(lake: LakeSettings, table: Table, rows: Sequence[Row]) -> None:
