@@ -40,8 +40,9 @@ _FAULTS_OF_THE_QUERY = (
     duckdb.PermissionException,
     duckdb.OutOfMemoryException,
 )
-_FAULTS_OF_FILES = (duckdb.Error, pa.ArrowException, OSError)
-_NO_FAULTS_OF_FILES = (*_FAULTS_OF_THE_QUERY, duckdb.InterruptException)
+_FAULTS = (duckdb.Error, pa.ArrowException, OSError)
+_READING = "reading the stream registered as"
+"""What DuckDB says, as of an invalid input, when a file that it is given by Arrow cannot be read."""
 
 
 class Duck:
@@ -135,16 +136,22 @@ def _work(
     try:
         try:
             return _run(connection, named, values, sources(False))
-        except _FAULTS_OF_FILES as error:
-            if isinstance(error, _NO_FAULTS_OF_FILES):
+        except _FAULTS as error:
+            if not _is_of_files(error):
                 raise
             return _run(connection, named, values, sources(True))
     except duckdb.InterruptException:
         raise TimeLimitError(f"query {named.key} was stopped") from None
-    except _FAULTS_OF_THE_QUERY as error:
+    except _FAULTS as error:
+        if _is_of_files(error):
+            raise StoreDownError(f"{named.query.store}: cannot be read", found=first_line(str(error))) from None
         raise refused(named, str(error)) from None
-    except _FAULTS_OF_FILES as error:
-        raise StoreDownError(f"{named.query.store}: cannot be read", found=first_line(str(error))) from None
+
+
+def _is_of_files(error: Exception) -> bool:
+    if isinstance(error, duckdb.InterruptException):
+        return False
+    return not isinstance(error, _FAULTS_OF_THE_QUERY) or _READING in str(error)
 
 
 def _run(

@@ -1,0 +1,164 @@
+"""What stands behind the tables: turns, what is remembered for a moment, landed offsets, replaced files."""
+
+import asyncio
+import threading
+from pathlib import Path
+
+import pytest
+from deltalake import DeltaTable
+
+from contracts.errors import NoDataError
+from contracts.settings import LakeSettings
+from contracts.tables import BRONZE_WALLEX, CANDLES, Table
+from serve.query.errors import BusyError
+from serve.query.fresh import Fresh
+from serve.query.lake_tables import LakeTables
+from serve.query.landed import next_offsets
+from serve.query.slots import Slots
+from tests.unit.serve.query.served import lake_query, served
+from tests.unit.serve.rows import candle, lake_in, published, ticker, write
+
+# --- what is remembered -----------------------------------------------------------------------------------------------
+
+
+def test_a_value_is_looked_up_again_when_it_is_old_or_asked_for_anew() -> None:
+    now, looked = [0.0], []
+
+    def look_up() -> int:
+        looked.append(now[0])
+        return len(looked)
+
+    fresh: Fresh[int] = Fresh(1.0, lambda: now[0])
+    assert [fresh.get("a", look_up), fresh.get("a", look_up)] == [1, 1]
+    now[0] = 0.9
+    assert fresh.get("a", look_up) == 1
+    assert fresh.get("a", look_up, anew=True) == 2
+    now[0] = 1.8
+    assert fresh.get("a", look_up) == 2
+    now[0] = 2.0
+    assert fresh.get("a", look_up) == 3
+    assert fresh.get("b", look_up) == 4
+
+
+def test_many_who_ask_at_once_look_it_up_once() -> None:
+    entered, go, looked = threading.Event(), threading.Event(), []
+
+    def look_up() -> int:
+        looked.append(1)
+        entered.set()
+        go.wait(10)
+        return 7
+
+    fresh: Fresh[int] = Fresh(0)
+    found: list[int] = []
+    threads = [threading.Thread(target=lambda: found.append(fresh.get("a", look_up))) for _ in range(5)]
+    threads[0].start()
+    assert entered.wait(10)
+    for thread in threads[1:]:
+        thread.start()
+    while sum(thread.is_alive() for thread in threads) < len(threads):
+        pass
+    go.set()
+    for thread in threads:
+        thread.join(10)
+    assert found == [7] * 5
+    assert len(looked) <= 2  # those who asked after the first had begun may share one more
+
+
+def test_an_error_is_not_remembered() -> None:
+    fresh: Fresh[int] = Fresh(100)
+
+    def fail() -> int:
+        raise NoDataError("none")
+
+    with pytest.raises(NoDataError):
+        fresh.get("a", fail)
+    assert fresh.get("a", lambda: 7) == 7
+
+
+# --- turns ------------------------------------------------------------------------------------------------------------
+
+
+async def test_turns_are_taken_one_after_the_other_and_given_back_after_an_error() -> None:
+    slots = Slots(1, 1)
+    order: list[str] = []
+
+    async def work(name: str) -> None:
+        async with slots.turn(5):
+            order.append(name)
+            await asyncio.sleep(0)
+            order.append(name)
+
+    await asyncio.gather(work("a"), work("b"))
+    assert order == ["a", "a", "b", "b"]
+    with pytest.raises(ZeroDivisionError):
+        async with slots.turn(5):
+            1 / 0  # noqa: B018
+    await work("c")
+    assert slots.waiting == 0
+
+
+async def test_who_gets_no_turn_in_time_is_told_so() -> None:
+    slots = Slots(1, 5)
+    async with slots.turn(1):
+        with pytest.raises(BusyError, match=r"no turn within 0\.05 s"):
+            async with slots.turn(0.05):
+                pass
+    assert slots.waiting == 0
+
+
+# --- the lake's files -------------------------------------------------------------------------------------------------
+
+
+def published_files(folder: Path) -> list[Path]:
+    return sorted(folder.rglob("part-0.parquet"))
+
+
+def opened(lake: LakeSettings, table: Table) -> DeltaTable:
+    return LakeTables(lake, 0).delta(table)
+
+
+def test_landed_offsets_are_those_of_each_partition_whatever_the_files(tmp_path: Path) -> None:
+    lake = lake_in(tmp_path)
+
+    def landed(minute: float, *places: tuple[int, int]) -> None:
+        write(lake, BRONZE_WALLEX, [ticker(minute, offset, "1", kafka_partition=number) for number, offset in places])
+
+    landed(0, (0, 0), (1, 0), (0, 1))
+    landed(24 * 60, (0, 2), (2, 40))
+    landed(0, (1, 1))  # a late row: an older date holds the newest offset of its partition
+    assert next_offsets(opened(lake, BRONZE_WALLEX)) == {0: 3, 1: 2, 2: 41}
+
+
+def test_a_table_that_was_made_anew_is_opened_anew(tmp_path: Path) -> None:
+    lake = lake_in(tmp_path)
+    tables = LakeTables(lake, 0)
+    with pytest.raises(NoDataError, match="expected table wallex, found none"):
+        tables.open("bronze_wallex")
+    write(lake, BRONZE_WALLEX, [ticker(0, 0, "1")])
+    assert tables.open("bronze_wallex").count_rows() == 1
+    write(lake, BRONZE_WALLEX, [ticker(1, 1, "1")])
+    assert tables.open("bronze_wallex").count_rows() == 2
+
+
+async def test_a_file_that_is_gone_by_the_time_it_is_read_is_looked_for_again(tmp_path: Path) -> None:
+    lake = lake_in(tmp_path)
+    published(lake, CANDLES, [candle(0, "1 1 1 1 1"), candle(24 * 60, "2 2 2 2 2")])
+    query = {"closes": lake_query("SELECT close FROM candles ORDER BY 1")}
+    async with served(tmp_path, query, lake, query_fresh_seconds=1000) as api:
+        assert len((await api.ask("closes")).body["rows"]) == 2
+        published_files(tmp_path)[1].unlink()
+        answer = await api.ask("closes")
+        assert answer.status == 200, answer.text
+        assert answer.body["rows"] == [["1.000000000000000000"]]
+
+
+async def test_a_damaged_file_is_the_stores_fault(tmp_path: Path) -> None:
+    lake = lake_in(tmp_path)
+    published(lake, CANDLES, [candle(0, "1 1 1 1 1"), candle(24 * 60, "2 2 2 2 2")])
+    for file in published_files(tmp_path):
+        file.write_bytes(b"no parquet")
+    async with served(tmp_path, {"closes": lake_query("SELECT close FROM candles")}, lake) as api:
+        answer = await api.ask("closes")
+    assert (answer.status, answer.body["kind"]) == (503, "store_down")
+    assert answer.body["error"].startswith("lake: ")
