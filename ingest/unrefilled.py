@@ -4,11 +4,12 @@ Such a hole is never filled. It is on record from what had surely come to the fi
 """
 
 import datetime as dt
-from collections.abc import Iterator, Sequence
+from collections.abc import AsyncGenerator, Iterator, Sequence
 
 from contracts.records import Gap, Record, replace
 from contracts.streams import Stream
 from ingest.gaps import NOT_RUNNING, WHOLE_STREAM, still_open
+from ingest.source import Surroundings
 
 _ONE_BATCH = dt.timedelta(seconds=10)
 """Of what was received within so long a batch may have been acknowledged in part when the run before ended."""
@@ -92,3 +93,43 @@ class Unrefilled:
             cause=cause,
             recoverable=False,
         )
+
+
+class UnrefilledFeed:
+    """What all pushed sources without a past have in common: the rest of one is its `records`."""
+
+    refills = False
+    symbols: Sequence[str] = ()
+
+    def __init__(self, name: str, venue: str, stream: Stream, around: Surroundings) -> None:
+        self.name = name
+        self.venue = venue
+        self.stream = stream
+        self.around = around
+        self.state = Unrefilled(venue, stream)
+
+    @property
+    def newest(self) -> dt.datetime | None:
+        """Return the moment up to which everything pushed has come, ours where nothing ever came and a try failed."""
+        return self.state.newest
+
+    @property
+    def whole(self) -> bool:
+        """Say whether the venue is heard, and what was missed before is on record."""
+        return self.state.whole
+
+    def resume(self, records: Sequence[Record], gaps: Sequence[Gap]) -> None:
+        """Take up from the newest records of the topic: since then something is missing, or since the Gap left open."""
+        self.state.resume(records, gaps)
+
+    def settle(self) -> Iterator[Gap]:
+        """Yield nothing: nothing is ever being filled."""
+        return iter(())
+
+    async def catch_up(self) -> AsyncGenerator[Record | None, None]:
+        """Yield the Gap since the newest record, still open: there is nothing to fetch, for the venue tells no past.
+
+        Where the topic holds no record, nothing is known to be missing, and nothing is yielded.
+        """
+        for gap in self.state.missing(self.around.now()):
+            yield gap

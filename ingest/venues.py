@@ -3,9 +3,11 @@
 from collections.abc import Mapping
 
 from ingest.source import PushedFactory, SourceFactory
-from ingest.sources import coin_market_cap, cryptofeed_liquidations, wallex
+from ingest.sources import coin_market_cap, wallex
 from ingest.sources.binance import VENUE as BINANCE
 from ingest.sources.binance import feed, liquidations, ticker
+from ingest.sources.cryptofeed.dialects import DIALECTS
+from ingest.sources.cryptofeed.liquidations import build as build_cryptofeed
 
 POLLED: Mapping[str, SourceFactory] = {
     coin_market_cap.VENUE: coin_market_cap.build,
@@ -16,11 +18,11 @@ PUSHED: Mapping[str, PushedFactory] = {
     feed.KLINES: feed.build_klines,
     feed.AGG_TRADES: feed.build_agg_trades,
     liquidations.NAME: liquidations.build,
-    **{name: cryptofeed_liquidations.build(name) for name in cryptofeed_liquidations.DIALECTS},
+    **{name: build_cryptofeed(name) for name in DIALECTS},
 }
 VENUES: tuple[str, ...] = (*POLLED, *PUSHED)
 
-_ASKED_FOR = (feed.AGG_TRADES, liquidations.NAME, *cryptofeed_liquidations.DIALECTS)
+_ASKED_FOR = (feed.AGG_TRADES, liquidations.NAME, *DIALECTS)
 BY_DEFAULT: tuple[str, ...] = tuple(name for name in VENUES if name not in _ASKED_FOR)
 """What some users alone want is taken where it is asked for: aggregate trades are some 200 records a second for three
 large pairs, and liquidations are of another market."""

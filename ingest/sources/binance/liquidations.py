@@ -9,10 +9,10 @@ gone).
 
 import asyncio
 import datetime as dt
-from collections.abc import AsyncGenerator, Iterable, Iterator, Sequence
+from collections.abc import AsyncGenerator, Iterator
 
 from contracts.errors import CoinlakeError, TransientSourceError
-from contracts.records import Gap, Liquidation, Record, Rejected
+from contracts.records import Liquidation, Record, Rejected
 from contracts.settings import IngestSettings
 from contracts.streams import ALT_LIQUIDATIONS
 from ingest.arrivals import next_of
@@ -22,7 +22,7 @@ from ingest.source import PushedSource, Surroundings
 from ingest.sources.binance.connection import Connection, Frame, Patience
 from ingest.sources.binance.parse import Receipt
 from ingest.sources.binance.parse_liquidation import VENUE, parse_liquidation_push, parse_mark_price_push
-from ingest.unrefilled import Unrefilled
+from ingest.unrefilled import UnrefilledFeed
 
 NAME = "binance_liquidations"
 ROUTE = "/market"
@@ -36,38 +36,13 @@ _QUEUED = 2000
 _TICK_SECONDS = 0.25
 
 
-class LiquidationFeed:
+class LiquidationFeed(UnrefilledFeed):
     """The orders of all symbols: what it knows outlives a lost connection."""
 
-    name = NAME
-    venue = VENUE
-    stream = ALT_LIQUIDATIONS
-    symbols: Sequence[str] = ()
-    refills = False
-
     def __init__(self, settings: IngestSettings, around: Surroundings) -> None:
-        self._around = around
+        super().__init__(NAME, VENUE, ALT_LIQUIDATIONS, around)
         self._url = settings.binance_futures_stream_url + ROUTE
         self._patience = Patience(settings.binance_futures_silence_seconds, ping_seconds=_PING_SECONDS)
-        self._state = Unrefilled(VENUE, ALT_LIQUIDATIONS)
-
-    @property
-    def newest(self) -> dt.datetime | None:
-        """Return the moment up to which everything pushed has come, ours where nothing ever came and a try failed."""
-        return self._state.newest
-
-    @property
-    def whole(self) -> bool:
-        """Say whether the route delivers, and what it did not deliver before is on record."""
-        return self._state.whole
-
-    def resume(self, records: Sequence[Record], gaps: Sequence[Gap]) -> None:
-        """Take up from the newest records of the topic: since then something is missing, or since the Gap left open."""
-        self._state.resume(records, gaps)
-
-    def settle(self) -> Iterable[Gap]:
-        """Yield nothing: nothing is ever being filled."""
-        return ()
 
     async def records(self) -> AsyncGenerator[Record | None, None]:
         """Yield what is pushed, a Gap before it where something was missed, and None for each mark price.
@@ -75,15 +50,15 @@ class LiquidationFeed:
         Raises:
             TransientSourceError: as the connection says, or kind `silent_stream`.
         """
-        clock = self._around.clock
+        clock = self.around.clock
         inbox: asyncio.Queue[Frame] = asyncio.Queue(_QUEUED)
         connection = Connection(
-            self._around.connect,
+            self.around.connect,
             self._url,
             (ORDERS, HEARTBEAT),
             inbox,
             patience=self._patience,
-            attempts=self._around.attempts,
+            attempts=self.around.attempts,
             clock=clock,
             venue=VENUE,
         )
@@ -103,19 +78,11 @@ class LiquidationFeed:
                 elif clock.monotonic() - heard > self._patience.silence_seconds:
                     raise self._silent()
         except CoinlakeError as error:
-            self._state.lost(str(error), self._around.now())
+            self.state.lost(str(error), self.around.now())
             raise
         finally:
             reading.cancel()
             await asyncio.gather(reading, return_exceptions=True)
-
-    async def catch_up(self) -> AsyncGenerator[Record | None, None]:
-        """Yield the Gap since the newest record, still open: there is nothing to fetch, for the venue tells no past.
-
-        Where the topic holds no record, nothing is known to be missing, and nothing is yielded.
-        """
-        for gap in self._state.missing(self._around.now()):
-            yield gap
 
     def _silent(self) -> TransientSourceError:
         return TransientSourceError(
@@ -125,7 +92,7 @@ class LiquidationFeed:
         )
 
     def _judge(self, frame: Frame) -> Iterator[Record | None]:
-        receipt = Receipt(self._around.now(), self._around.max_ahead)
+        receipt = Receipt(self.around.now(), self.around.max_ahead)
         if frame.stream == ORDERS:
             yield from self._pushed(parse_liquidation_push(frame.data, receipt))
         elif frame.stream == HEARTBEAT:
@@ -143,15 +110,15 @@ class LiquidationFeed:
         if isinstance(order, Rejected):
             yield order
             return
-        yield from self._state.heard(order.event_time, order.event_time - _SAMPLED, order.ingest_time)
-        if self._state.is_new(order):
+        yield from self.state.heard(order.event_time, order.event_time - _SAMPLED, order.ingest_time)
+        if self.state.is_new(order):
             yield order
 
     def _beat(self, pushed: dt.datetime | Rejected) -> Iterator[Record | None]:
         if isinstance(pushed, Rejected):
             yield pushed
             return
-        yield from self._state.heard(pushed, pushed - 2 * _SAMPLED, self._around.now())
+        yield from self.state.heard(pushed, pushed - 2 * _SAMPLED, self.around.now())
         yield None
 
 

@@ -14,15 +14,8 @@ import pytest
 from contracts.errors import SettingsError, TransientSourceError
 from contracts.records import Gap, Liquidation, Record, Rejected
 from contracts.settings import IngestSettings
-from ingest.sources.cryptofeed_liquidations import (
-    DIALECTS,
-    CryptofeedLiquidations,
-    Dialect,
-    Told,
-    build,
-    demand_cryptofeed,
-    parse,
-)
+from ingest.sources.cryptofeed.dialects import DIALECTS, Dialect, Told, parse
+from ingest.sources.cryptofeed.liquidations import CryptofeedLiquidations, build, demand_cryptofeed
 from ingest.venues import BY_DEFAULT, PUSHED
 from tests.unit.ingest.fakes import NOON, FakeHttp, FakeTime, at, surroundings
 

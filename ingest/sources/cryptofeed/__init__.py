@@ -1,0 +1,1 @@
+"""Venues that cryptofeed speaks to."""
