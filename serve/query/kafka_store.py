@@ -1,11 +1,12 @@
 """Kafka as a store: DuckDB over what its broker, and the readers of its topics, say."""
 
+from collections import Counter
 from collections.abc import Mapping
 
 import pyarrow as pa
 
 from contracts.errors import NoDataError, SettingsError, StoreError
-from contracts.tables import LANDINGS
+from contracts.tables import LANDINGS, Landing
 from serve.query.duck import Duck
 from serve.query.errors import StoreDownError
 from serve.query.fresh import Fresh
@@ -74,10 +75,11 @@ class KafkaStore:
 
     def _lag(self) -> list[Row]:
         ends = {(row["topic"], row["partition"]): row for row in self._topics(anew=True)}
+        partitions = Counter(topic for topic, _ in ends)
         found = [
             _lag_of("bronze", landing.table.name, place, landed.get(place[1]), ends[place])
             for landing in LANDINGS
-            if (landed := self._landed_offsets(landing.table.name)) is not None
+            if (landed := self._landed_offsets(landing, partitions[landing.stream.topic])) is not None
             for place in ends
             if place[0] == landing.stream.topic
         ]
@@ -87,14 +89,14 @@ class KafkaStore:
                 found.append(_lag_of("connect", row["group"], place, row["next_offset"], ends[place]))
         return found
 
-    def _landed_offsets(self, name: str) -> dict[int, int] | None:
+    def _landed_offsets(self, landing: Landing, partitions: int) -> dict[int, int] | None:
         """Return the next offsets of a bronze table; None where there is no table yet."""
-        table = next(landing.table for landing in LANDINGS if landing.table.name == name)
+        name = landing.table.name
         try:
-            found = self._lake.delta(table)
+            found = self._lake.delta(landing.table)
             version, offsets = self._landed.get(name, (-1, {}))
             if version != found.version():
-                offsets = next_offsets(found)
+                offsets = next_offsets(found, partitions)
                 self._landed[name] = found.version(), offsets
         except NoDataError:
             return None

@@ -6,23 +6,21 @@ from deltalake import DeltaTable
 _COLUMNS = ["kafka_partition", "kafka_offset"]
 
 
-def next_offsets(table: DeltaTable) -> dict[int, int]:
+def next_offsets(table: DeltaTable, partitions: int) -> dict[int, int]:
     """Return, for each partition that a bronze table has rows of, the offset after the highest one.
 
     Only files are read that can hold a higher offset than was found before, by their statistics.
+
+    Args:
+        table: a bronze table, which has statistics of `kafka_offset`.
+        partitions: how many the topic has.
     """
     files = pa.table(table.get_add_actions(flatten=True)).to_pylist()
     newest = {file["path"]: file["max.kafka_offset"] for file in files if file.get("max.kafka_offset") is not None}
-    if not newest:
-        return {}
-    partitions = range(
-        min(file["min.kafka_partition"] for file in files if file["path"] in newest),
-        max(file["max.kafka_partition"] for file in files if file["path"] in newest) + 1,
-    )
     highest: dict[int, int] = {}
     fragments = {fragment.path: fragment for fragment in table.to_pyarrow_dataset().get_fragments()}
     for path in sorted(newest, key=lambda path: newest[path], reverse=True):
-        if len(highest) == len(partitions) and newest[path] <= min(highest.values()):
+        if len(highest) == partitions and newest[path] <= min(highest.values()):
             break
         found = (
             fragments[path].to_table(columns=_COLUMNS).group_by("kafka_partition").aggregate([("kafka_offset", "max")])

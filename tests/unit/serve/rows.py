@@ -13,7 +13,7 @@ from deltalake import Schema, write_deltalake
 from contracts.settings import LakeSettings
 from contracts.tables import Table
 from serve.kafka_messages import Position
-from spark_jobs.edges.lake import Lake
+from spark_jobs.edges.lake import STATS, STATS_COLUMNS, Lake
 from spark_jobs.edges.publish import publish
 from spark_jobs.edges.store import FolderStore
 
@@ -34,8 +34,14 @@ def write(lake: LakeSettings, table: Table, rows: Sequence[Row]) -> None:
     """Append rows; columns that a row lacks are null."""
     schema = pa.schema(cast(Any, Schema.from_json(table.schema.json()).to_arrow()))
     dated = [row if "date" in row else {**row, "date": _time_of(row).date()} for row in rows]
+    # The statistics that the jobs' tables have, and no others.
+    stats = {STATS: ",".join(name for name in STATS_COLUMNS if name in table.schema.names)}
     write_deltalake(
-        f"{lake.lake}/{table.path}", pa.Table.from_pylist(dated, schema), mode="append", partition_by=["date"]
+        f"{lake.lake}/{table.path}",
+        pa.Table.from_pylist(dated, schema),
+        mode="append",
+        partition_by=["date"],
+        configuration=stats,
     )
 
 
