@@ -11,7 +11,8 @@ from pyarrow import dataset as ds
 
 from serve.query.arrow_result import TooLargeError, result_of
 from serve.query.duck_sql import tables_of
-from serve.query.errors import RefusedQueryError, StoreDownError, TimeLimitError
+from serve.query.errors import StoreDownError
+from serve.query.failed import first_line, refused, stopped
 from serve.query.queries import Named
 from serve.query.result import Result
 from serve.query.values import Value
@@ -90,17 +91,11 @@ class Duck:
         done = self._pool.submit(_work, connection, named, values, sources)
         answered = asyncio.wrap_future(done)
         answered.add_done_callback(_heard)
-        seconds = named.query.time_limit_seconds
         try:
-            async with asyncio.timeout(seconds):
+            async with asyncio.timeout(named.query.time_limit_seconds):
                 return await asyncio.shield(answered)
         except TimeoutError:
-            raise TimeLimitError(
-                f"query {named.key} was stopped",
-                expected=f"an answer within {seconds:g} s",
-                found="none yet",
-                hint="ask for less, or raise time_limit_seconds in the file of queries",
-            ) from None
+            raise stopped(named) from None
         finally:
             stopping = asyncio.create_task(_stopped(connection, done))
             self._stopping.add(stopping)
@@ -141,7 +136,7 @@ def _work(
                 raise
             return _run(connection, named, values, sources(True))
     except duckdb.InterruptException:
-        raise TimeLimitError(f"query {named.key} was stopped") from None
+        raise stopped(named) from None
     except _FAULTS as error:
         if _is_of_files(error):
             raise StoreDownError(f"{named.query.store}: cannot be read", found=first_line(str(error))) from None
@@ -172,21 +167,3 @@ def _run(
 
 def _sql(named: Named) -> str:
     return named.statement.written(lambda name: f"${name}")
-
-
-def refused(named: Named, reason: str) -> RefusedQueryError:
-    """Make the error of a query that its store refuses."""
-    return RefusedQueryError(
-        f"query {named.key}: {named.query.store} refuses it",
-        expected="SQL that it can run with these values",
-        found=first_line(reason),
-    )
-
-
-def first_line(text: str) -> str:
-    """Return what a message says before it draws.
-
-    >>> first_line("Binder Error: no column x" + chr(10) + "LINE 1: SELECT x" + chr(10) + "               ^")
-    'Binder Error: no column x'
-    """
-    return text.strip().partition("\n")[0].strip()

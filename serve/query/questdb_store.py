@@ -2,6 +2,8 @@
 
 import asyncio
 import datetime as dt
+import math
+import re
 import ssl
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
@@ -11,8 +13,8 @@ from typing import Any
 import asyncpg
 
 from contracts.settings import QuestDbSettings
-from serve.query.duck import first_line, refused
-from serve.query.errors import StoreDownError, TimeLimitError
+from serve.query.errors import StoreDownError
+from serve.query.failed import first_line, refused, stopped
 from serve.query.queries import Named
 from serve.query.result import Column, Result
 from serve.query.slots import Slots
@@ -27,7 +29,8 @@ _DOWN = (
     asyncpg.InvalidAuthorizationSpecificationError,
     ssl.SSLError,
 )
-_STOPPED = (TimeoutError, asyncpg.QueryCanceledError)
+_GRACE_SECONDS = 1.0
+"""How much later than its limit a query is given up that QuestDB has not stopped."""
 _TYPES: Mapping[str, str] = {
     "bool": "boolean",
     "int2": "integer",
@@ -45,13 +48,18 @@ _TYPES: Mapping[str, str] = {
 
 
 class QuestDbStore:
-    """Answers queries on QuestDB. Connections are made when they are needed and kept for a while."""
+    """Answers queries on QuestDB. Connections are made when they are needed and kept for a while.
+
+    QuestDB itself stops a query at the limit that its connection was made with, so there are connections for each limit
+    that the file of queries has. asyncpg's cancel comes on top, for a client that leaves; it needs a free worker of
+    QuestDB's PG wire (`pg.worker.count`).
+    """
 
     def __init__(self, settings: QuestDbSettings, slots: Slots, *, connections: int) -> None:
         self._settings = settings
         self._slots = slots
         self._connections = connections
-        self._pool: asyncpg.Pool | None = None
+        self._pools: dict[float, asyncpg.Pool] = {}
         self._making = asyncio.Lock()
 
     def check(self, named: Named) -> None:
@@ -60,30 +68,27 @@ class QuestDbStore:
     async def answer(self, named: Named, values: Mapping[str, Value | None]) -> Result:
         """See `Store.answer`."""
         seconds = named.query.time_limit_seconds
-        async with self._slots.turn(seconds), self._connection() as connection:
+        async with self._slots.turn(seconds), self._connection(seconds) as connection:
             try:
                 return await _answer(connection, named, values)
-            except _STOPPED:
-                raise TimeLimitError(
-                    f"query {named.key} was stopped",
-                    expected=f"an answer within {seconds:g} s",
-                    found="none yet",
-                    hint="ask for less, or raise time_limit_seconds in the file of queries",
-                ) from None
+            except TimeoutError:
+                raise stopped(named) from None
             except _DOWN as error:
                 raise self._down(error) from None
             except asyncpg.PostgresError as error:
+                raise (stopped(named) if _is_stopped(error) else refused(named, str(error))) from None
+            except (asyncpg.DataError, OverflowError) as error:
                 raise refused(named, str(error)) from None
 
     async def close(self) -> None:
         """See `Store.close`."""
-        if self._pool is not None:
-            self._pool.terminate()
+        for pool in self._pools.values():
+            pool.terminate()
 
     @asynccontextmanager
-    async def _connection(self) -> AsyncIterator[asyncpg.Connection]:
+    async def _connection(self, seconds: float) -> AsyncIterator[asyncpg.Connection]:
         try:
-            pool = await self._made()
+            pool = await self._made(seconds)
             connection = await pool.acquire(timeout=_CONNECT_SECONDS)
         except (*_DOWN, TimeoutError, asyncpg.PostgresError) as error:
             raise self._down(error) from None
@@ -92,17 +97,18 @@ class QuestDbStore:
         finally:
             await pool.release(connection, timeout=_CONNECT_SECONDS)
 
-    async def _made(self) -> asyncpg.Pool:
+    async def _made(self, seconds: float) -> asyncpg.Pool:
         async with self._making:
-            if self._pool is None:
+            if seconds not in self._pools:
                 found = self._settings
-                self._pool = await asyncpg.create_pool(
+                self._pools[seconds] = await asyncpg.create_pool(
                     host=found.questdb_host,
                     port=found.questdb_pg_port,
                     user=found.questdb_user,
                     password=found.questdb_password.get_secret_value(),
                     database=found.questdb_database,
                     ssl=False,
+                    server_settings={"options": f"-c statement_timeout={math.ceil(seconds * 1000)}"},
                     min_size=0,
                     max_size=self._connections,
                     timeout=_CONNECT_SECONDS,
@@ -110,7 +116,7 @@ class QuestDbStore:
                     # QuestDB knows none of the statements by which asyncpg resets a session; ours leave nothing behind.
                     reset=_nothing_to_reset,
                 )
-            return self._pool
+            return self._pools[seconds]
 
     def _down(self, error: Exception) -> StoreDownError:
         place = f"{self._settings.questdb_host}:{self._settings.questdb_pg_port}"
@@ -121,13 +127,18 @@ class QuestDbStore:
         )
 
 
+def _is_stopped(error: asyncpg.PostgresError) -> bool:
+    """Say whether QuestDB ended a query at its limit, or because it was told to; it has no code for either."""
+    return isinstance(error, asyncpg.QueryCanceledError) or re.search(r"^(timeout|cancelled)\b", str(error)) is not None
+
+
 async def _nothing_to_reset(_: asyncpg.Connection) -> None:
     """Leave a connection as it is."""
 
 
 async def _answer(connection: asyncpg.Connection, named: Named, values: Mapping[str, Value | None]) -> Result:
     limit = named.query.row_limit
-    async with asyncio.timeout(named.query.time_limit_seconds):
+    async with asyncio.timeout(named.query.time_limit_seconds + _GRACE_SECONDS):
         # The limit is a number of ours; the SQL is one SELECT whose parentheses match.
         statement = await connection.prepare(f"SELECT * FROM (\n{named.statement.numbered()}\n) LIMIT {limit + 1}")
         bound = [
