@@ -8,7 +8,10 @@ LONG, SHORT = "#d6455d", "#1f9d72"
 NEUTRAL = "#5b8def"
 _SIDES = alt.Scale(domain=["long", "short"], range=[LONG, SHORT])
 _UTC = alt.Scale(type="utc")
+_CLOCK = alt.Axis(format="%H:%M", labelOverlap=True, tickCount=8)
 _HEIGHT = 260
+_ROW = 17
+"""The height of one bar among bars with names."""
 
 
 def per_minute(liquidations: pd.DataFrame) -> alt.Chart:
@@ -24,7 +27,7 @@ def per_minute(liquidations: pd.DataFrame) -> alt.Chart:
         alt.Chart(signed, height=_HEIGHT)
         .mark_bar()
         .encode(
-            x=alt.X("minute:T", title=None, scale=_UTC, axis=alt.Axis(labelOverlap=True)),
+            x=alt.X("minute:T", title=None, scale=_UTC, axis=_CLOCK),
             y=alt.Y("drawn:Q", title="notional (longs below 0)", axis=alt.Axis(format="~s")),
             color=alt.Color("side:N", scale=_SIDES, title="liquidated"),
             tooltip=[
@@ -51,7 +54,7 @@ def by_symbol(totals: pd.DataFrame, most: int = 15) -> alt.Chart:
         .mark_bar()
         .encode(
             x=alt.X("notional:Q", title="notional", axis=alt.Axis(format="~s")),
-            y=alt.Y("symbol:N", sort=largest, title=None),
+            y=alt.Y("symbol:N", sort=largest, title=None, axis=alt.Axis(labelOverlap=False)),
             color=alt.Color("side:N", scale=_SIDES, title="liquidated"),
             tooltip=["symbol:N", "side:N", alt.Tooltip("notional:Q", format=",.0f"), "liquidations:Q"],
         )
@@ -66,7 +69,7 @@ def candles(frame: pd.DataFrame) -> alt.LayerChart | alt.FacetChart:
         frame: open_time, close_time, open, high, low, close, complete.
     """
     base = _by_open_time(frame)
-    price = alt.Y("low:Q", title="price", scale=alt.Scale(zero=False), axis=alt.Axis(format=",.6~g"))
+    price = alt.Y("low:Q", title="price", scale=alt.Scale(zero=False), axis=alt.Axis(format=_readable(frame["high"])))
     wicks = base.mark_rule().encode(y=price, y2="high:Q")
     bodies = base.mark_bar(size=_body_width(len(frame))).encode(y="open:Q", y2="close:Q")
     return alt.layer(wicks, bodies, height=_HEIGHT)
@@ -89,7 +92,7 @@ def volumes(frame: pd.DataFrame) -> alt.Chart:
 
 def _by_open_time(frame: pd.DataFrame) -> alt.Chart:
     chart: alt.Chart = alt.Chart(frame).encode(
-        x=alt.X("open_time:T", title=None, scale=_UTC),
+        x=alt.X("open_time:T", title=None, scale=_UTC, axis=_CLOCK),
         color=alt.condition("datum.open <= datum.close", alt.value(SHORT), alt.value(LONG)),
         opacity=alt.condition("datum.complete", alt.value(1.0), alt.value(0.45)),
         tooltip=[
@@ -101,8 +104,13 @@ def _by_open_time(frame: pd.DataFrame) -> alt.Chart:
     return chart
 
 
+def _readable(values: pd.Series) -> str:
+    """Return the format in which numbers of this size are read: large ones by a letter, small ones digit by digit."""
+    return "~s" if values.max() >= 100_000 else ",.6~g"
+
+
 def _body_width(count: int) -> float:
-    return max(1.0, min(9.0, 500 / max(count, 1)))
+    return max(1.0, min(14.0, 500 / max(count, 1)))
 
 
 def area(frame: pd.DataFrame, time: str, value: str, title: str, number: str = "~s") -> alt.Chart:
@@ -119,7 +127,7 @@ def area(frame: pd.DataFrame, time: str, value: str, title: str, number: str = "
         alt.Chart(frame, height=_HEIGHT)
         .mark_line(color=NEUTRAL, point=len(frame) < 40)
         .encode(
-            x=alt.X(f"{time}:T", title=None, scale=_UTC),
+            x=alt.X(f"{time}:T", title=None, scale=_UTC, axis=_CLOCK),
             y=alt.Y(f"{value}:Q", title=title, scale=alt.Scale(zero=False), axis=alt.Axis(format=number)),
             tooltip=[alt.Tooltip(f"{time}:T", format="%Y-%m-%d %H:%M"), alt.Tooltip(f"{value}:Q", format=",.6~g")],
         )
@@ -134,11 +142,11 @@ def premiums(frame: pd.DataFrame) -> alt.Chart:
         frame: coin, premium (a fraction), base_tmn, in the order to draw them.
     """
     chart: alt.Chart = (
-        alt.Chart(frame, height=_HEIGHT)
+        alt.Chart(frame, height=_ROW * len(frame))
         .mark_bar()
         .encode(
             x=alt.X("premium:Q", title="premium", axis=alt.Axis(format="+.2%")),
-            y=alt.Y("coin:N", sort=list(frame["coin"]), title=None),
+            y=alt.Y("coin:N", sort=list(frame["coin"]), title=None, axis=alt.Axis(labelOverlap=False)),
             color=alt.condition("datum.premium >= 0", alt.value(SHORT), alt.value(LONG)),
             tooltip=["coin:N", alt.Tooltip("premium:Q", format="+.4%"), alt.Tooltip("base_tmn:Q", format=",.0f")],
         )
@@ -152,12 +160,13 @@ def lags(frame: pd.DataFrame) -> alt.Chart:
     Args:
         frame: topic, consumer, lag; of the partitions of a topic the sum is drawn.
     """
+    most = alt.Scale(domainMin=0, domainMax=max(1, int(frame.groupby(["topic", "consumer"])["lag"].sum().max())))
     chart: alt.Chart = (
-        alt.Chart(frame, height=_HEIGHT)
+        alt.Chart(frame, height=2 * _ROW * frame["topic"].nunique())
         .mark_bar()
         .encode(
-            x=alt.X("sum(lag):Q", title="messages not read yet", axis=alt.Axis(format="~s", tickMinStep=1)),
-            y=alt.Y("topic:N", title=None),
+            x=alt.X("sum(lag):Q", title="messages not read yet", axis=alt.Axis(format="~s", tickMinStep=1), scale=most),
+            y=alt.Y("topic:N", title=None, axis=alt.Axis(labelLimit=220, labelOverlap=False)),
             yOffset="consumer:N",
             color=alt.Color("consumer:N", title="reader"),
             tooltip=["topic:N", "consumer:N", "sum(lag):Q"],

@@ -1,4 +1,4 @@
-"""The page: choices on the left, key figures on top, panels below; drawn again only when something is new."""
+"""The page: choices and key figures on top, panels below; drawn again only when something is new."""
 
 from collections.abc import Callable, Sequence
 
@@ -12,6 +12,7 @@ from serve.dashboard.panels import browser, liquidations, markets, pipeline
 from serve.dashboard.remembered import Remembered
 
 _HOURS = (1, 3, 6, 24, 72)
+_CLOSER = "<style>[data-testid=stMainBlockContainer] { padding: 2.5rem 1.5rem 4rem; max-width: 1900px; }</style>"
 
 
 def show(ask: Ask, poll_seconds: float) -> None:
@@ -22,12 +23,16 @@ def show(ask: Ask, poll_seconds: float) -> None:
     st.session_state["marks"] = marks
     st.session_state["drawn"] = st.session_state.get("drawn", 0) + 1
     remembered.note(marks)
-    with st.sidebar:
-        st.title("coinlake")
+    st.html(_CLOSER)
+    title, spans, coins, symbols = st.columns([4, 1, 1, 2], vertical_alignment="bottom")
+    with title:
+        st.title("coinlake", anchor=False)
         _watch(ask, poll_seconds)
-        hours = st.selectbox("last hours", _HOURS, index=3, help="Before the newest of each store, not before now.")
+    hours = spans.selectbox("last hours", _HOURS, index=3, help="Before the newest of each store, not before now.")
+    with coins:
         coin = _choose("coin", lambda: [row["coin"] for row in remembered.of(LAKE)("coins")], "BTC")
-        symbol = st.text_input("symbol of liquidations", placeholder="all", help="Such as BTCUSDT.").strip().upper()
+    written = symbols.text_input("symbol of liquidations", placeholder="all", help="Such as BTCUSDT.")
+    symbol = written.strip().upper()
     _figures(figures(remembered.of(LAKE), remembered.of(LIQUIDATIONS), hours))
     st.subheader("Liquidations", anchor="liquidations")
     liquidations.draw(remembered.of(LIQUIDATIONS), hours, symbol or None)

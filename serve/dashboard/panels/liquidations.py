@@ -5,6 +5,7 @@ import streamlit as st
 from serve.dashboard import charts
 from serve.dashboard.ask import Ask, frame
 from serve.dashboard.panels.panel import panel, some
+from serve.dashboard.panels.table import table
 
 NONE_YET = "no liquidation yet: `coinlake generate --venue binance_liquidations` takes them from the market"
 SAMPLED = "Binance tells at most one liquidation per symbol and second, so these sums are a lower bound."
@@ -21,9 +22,9 @@ def draw(ask: Ask, hours: int, symbol: str | None) -> None:
         st.altair_chart(charts.by_symbol(frame(rows, drawn=["notional"])))
     left, right = st.columns(2)
     with left, panel("Largest"):
-        st.dataframe(frame(some(ask("liquidations_largest", hours=hours, limit=10), NONE_YET)), hide_index=True)
+        table(some(ask("liquidations_largest", hours=hours, limit=10), NONE_YET))
     with right, panel("Newest"):
-        st.dataframe(frame(some(ask("liquidations_recent", limit=10, **_of(symbol)), NONE_YET)), hide_index=True)
+        table(some(ask("liquidations_recent", limit=10, **_of(symbol)), NONE_YET))
 
 
 def _of(symbol: str | None) -> dict[str, str]:

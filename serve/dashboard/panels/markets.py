@@ -5,9 +5,11 @@ import streamlit as st
 from serve.dashboard import charts
 from serve.dashboard.ask import Ask, Row, frame
 from serve.dashboard.panels.panel import panel, some
+from serve.dashboard.panels.table import table
 
 NOTHING_BUILT = "nothing is published yet: run `coinlake process`"
 PREMIUM = "Price in toman / (USD price x toman for a USDT) - 1, the newest of each coin."
+_WITH_VOLUME = "binance"
 _PRICES = ("open", "high", "low", "close", "volume")
 
 
@@ -16,7 +18,8 @@ def draw(ask: Ask, coin: str, hours: int) -> None:
     left, right = st.columns([3, 2])
     with left, panel(f"Candles of {coin}", "Pale: the candle is still open, or lacks samples."):
         series = some(ask("candle_series", coin=coin), NOTHING_BUILT)
-        chosen = st.selectbox("series", series, format_func=_named, label_visibility="collapsed")
+        first = next((place for place, one in enumerate(series) if one["venue"] == _WITH_VOLUME), 0)
+        chosen = st.selectbox("series", series, first, format_func=_named, label_visibility="collapsed")
         shape = {name: chosen[name] for name in ("venue", "quote", "interval")}
         rows = some(ask("candles", coin=coin, hours=hours, **shape), f"no candle in these {hours} hours")
         drawn = frame(rows, drawn=_PRICES)
@@ -31,7 +34,7 @@ def draw(ask: Ask, coin: str, hours: int) -> None:
     ):
         rows = some(ask("base_tmn_premium", limit=15), NOTHING_BUILT)
         st.altair_chart(charts.premiums(frame(rows, drawn=["premium", "base_tmn"])))
-        st.dataframe(frame(rows), hide_index=True, height=180)
+        table(rows, height=180)
     left, right = st.columns(2)
     caps = []
     with left, panel("Total market cap (USD)", "The sum of each coin's newest market cap, at most 60 minutes old."):

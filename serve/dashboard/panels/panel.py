@@ -8,6 +8,9 @@ import streamlit as st
 from contracts.errors import CoinlakeError
 from serve.dashboard.ask import Row
 
+NOTHING_THERE = "nothing_there"
+"""The query API's word for a table that is not there yet: no fault of anyone."""
+
 
 class Nothing(Exception):  # noqa: N818 (no error: there is nothing to draw)
     """A panel has nothing to show, and says why."""
@@ -23,7 +26,8 @@ def panel(title: str, note: str = "") -> Iterator[None]:
         except Nothing as why:
             st.caption(str(why))
         except CoinlakeError as error:
-            st.warning(str(error))
+            say = st.caption if getattr(error, "kind", None) == NOTHING_THERE else st.warning
+            say(str(error))
 
 
 def some(rows: Sequence[Row], otherwise: str) -> Sequence[Row]:

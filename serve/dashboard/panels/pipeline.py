@@ -3,9 +3,10 @@
 import streamlit as st
 
 from serve.dashboard import charts
-from serve.dashboard.ask import Ask, frame
+from serve.dashboard.ask import frame
 from serve.dashboard.newest import LAKE, TOPICS
 from serve.dashboard.panels.panel import panel, some
+from serve.dashboard.panels.table import table
 from serve.dashboard.remembered import Remembered
 
 
@@ -16,19 +17,14 @@ def draw(remembered: Remembered) -> None:
     with left, panel("Lag by topic", "Messages that bronze or Kafka Connect has not taken yet."):
         st.altair_chart(charts.lags(frame(some(topics("lag"), "nobody reads a topic yet"))))
     with right, panel("Last batch of each table"):
-        st.dataframe(frame(some(lake("last_batches"), "no table yet: run `coinlake process`")), hide_index=True)
+        table(some(lake("last_batches"), "no table yet: run `coinlake process`"))
     left, right = st.columns(2)
     with left, panel("Rejected, newest first", "Kept raw, with the reason."):
-        st.dataframe(frame(some(lake("rejected", limit=20), "nothing was rejected")), hide_index=True)
+        table(some(lake("rejected", limit=20), "nothing was rejected"))
     with right, panel("Late rows", "Rows behind their stream's lateness: `coinlake rebuild` takes them in."):
-        st.dataframe(frame(some(lake("late_rows"), "nothing came late")), hide_index=True)
+        table(some(lake("late_rows"), "nothing came late"))
     left, right = st.columns(2)
     with left, panel("Gaps, newest first", "Holes in what was received, and whether they were filled."):
-        st.dataframe(frame(some(lake("gaps", limit=20), "no hole on record")), hide_index=True)
+        table(some(lake("gaps", limit=20), "no hole on record"))
     with right, panel("Reconcile score", "Our candles beside the exchange's own: `make reconcile`."):
-        _score(lake)
-
-
-def _score(lake: Ask) -> None:
-    rows = some(lake("reconcile_score"), "not reconciled yet: run `make reconcile`")
-    st.dataframe(frame(rows), hide_index=True)
+        table(some(lake("reconcile_score"), "not reconciled yet: run `make reconcile`"))
