@@ -63,9 +63,9 @@ def test_a_store_that_is_down_takes_its_panels_alone() -> None:
 def test_what_is_chosen_is_asked() -> None:
     stores = Stores()
     app = page(stores)
-    app.sidebar.text_input[0].set_value(" ethusdt ")
-    app.sidebar.selectbox[0].set_value(3)
-    app.sidebar.selectbox[1].set_value("ETH")
+    app.text_input[0].set_value(" ethusdt ")
+    app.selectbox[0].set_value(3)
+    app.selectbox[1].set_value("ETH")
     app.run()
     assert not app.exception
     assert ("liquidation_totals", {"hours": 3, "symbol": "ETHUSDT"}) in stores.asked
