@@ -40,7 +40,7 @@ def beat(seconds: float) -> str:
 
 
 def pushes(*texts: str, then: str = "wait") -> Script:
-    """Push texts, then wait for the client to leave, or abort."""
+    """Push texts, then wait for the client to leave, or close, or abort."""
 
     async def script(socket: web.WebSocketResponse, request: web.Request) -> None:
         for text in texts:
@@ -48,6 +48,8 @@ def pushes(*texts: str, then: str = "wait") -> Script:
         if then == "abort":
             assert request.transport is not None
             request.transport.abort()
+        elif then == "close":
+            await socket.close(code=1001)
         else:
             await socket.receive()
 
@@ -153,20 +155,17 @@ async def test_a_route_that_acknowledges_and_pushes_nothing_is_named_and_left_af
 
 
 async def test_a_market_without_liquidations_is_no_silence() -> None:
-    beating = asyncio.Event()
-
     async def quiet(socket: web.WebSocketResponse, request: web.Request) -> None:
-        for number in range(20):
+        for number in range(5):
             await socket.send_str(beat(3 * number))
             venue.time.seconds += 3
-            await asyncio.sleep(0.03)
-        beating.set()
+            await asyncio.sleep(0.4)
         await socket.receive()
 
     venue = Venue(quiet)
     async with listening(venue, silence=5, clock=Clock(monotonic=venue.time.monotonic)) as feed:
-        assert await taken(feed.records(), 20) == [None] * 20
-        assert feed.newest == at(55)
+        assert await taken(feed.records(), 5) == [None] * 5
+        assert feed.newest == at(10)
     assert len(venue.connections) == 1
 
 
@@ -182,10 +181,11 @@ async def test_a_lost_connection_is_a_gap_from_what_had_surely_come_to_the_first
 
 
 async def test_a_hole_that_outlives_several_tries_is_one_gap_with_its_first_cause() -> None:
-    venue = Venue(pushes(beat(30), then="abort"), pushes(then="abort"), pushes(order(90)))
+    venue = Venue(pushes(beat(30), then="abort"), pushes(then="close"), pushes(order(90)))
     async with listening(venue) as feed:
         _, first = await until_lost(feed)
-        await until_lost(feed)
+        _, second = await until_lost(feed)
+        assert str(first) != str(second)
         after = await taken(feed.records(), 2)
     assert told(after[0]) == (28.0, 90.0, str(first))
     assert moments(after) == [90.0]
@@ -201,6 +201,21 @@ async def test_the_first_start_of_all_leaves_no_gap_and_one_that_fails_begins_at
         await until_lost(feed)
         [found, _] = await taken(feed.records(), 2)
         assert told(found)[:2] == (100_000.0, 100_030.0)
+
+
+async def test_after_the_first_frame_the_clock_is_that_of_the_venue() -> None:
+    venue = Venue(pushes(then="abort"), pushes(beat(50)))
+    async with listening(venue) as feed:
+        await until_lost(feed)
+        [found, _] = await taken(feed.records(), 2)
+        assert (told(found)[:2], feed.newest) == ((100_000.0, 100_000.0), at(48))
+
+
+async def test_an_order_says_that_all_has_come_which_was_traded_a_second_before_it() -> None:
+    async with listening(Venue(pushes(order(30), order(29), then="abort"), pushes(beat(40)))) as feed:
+        await until_lost(feed)
+        [found, _] = await taken(feed.records(), 2)
+    assert told(found)[:2] == (29.0, 40.0)
 
 
 async def test_orders_that_overtake_each_other_are_all_taken_and_repeats_are_not() -> None:
