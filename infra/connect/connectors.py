@@ -50,20 +50,32 @@ def register(url: str, connector: Connector) -> None:
     deadline = time.monotonic() + RUNNING_SECONDS
     place = f"{url}/connectors/{connector.name}"
     _ask_until(deadline, "PUT", f"{place}/config", connector.config)
-    _ask_until(deadline, "POST", f"{place}/restart?includeTasks=true&onlyFailed=true", {})
-    state: list[str] = []
-    while time.monotonic() < deadline:
-        answer = _ask("GET", f"{place}/status")
-        status = answer.body if answer.code == 200 else {"connector": {"state": "UNASSIGNED"}, "tasks": []}
-        parts = [status["connector"], *status["tasks"]]
-        state = [part["state"] for part in parts]
-        failed = [part for part in parts if part["state"] == "FAILED"]
-        if failed:
-            raise ConnectorError(f"{connector.name} has failed: {str(failed[0].get('trace', '')).splitlines()[:1]}")
-        if status["tasks"] and set(state) == {"RUNNING"}:
-            return
+    parts = _parts(place)
+    if _failed(parts):
+        _ask_until(deadline, "POST", f"{place}/restart?includeTasks=true&onlyFailed=true", {})
+        # A moment passes before what has failed is said to be started again.
+        time.sleep(1)
+        parts = _parts(place)
+    while not (len(parts) > 1 and all(part["state"] == "RUNNING" for part in parts)):
+        if failed := _failed(parts):
+            raise ConnectorError(
+                f"{connector.name} has failed: {str(failed[0].get('trace', '')).partition(chr(10))[0]}"
+            )
+        if time.monotonic() > deadline:
+            found = ", ".join(part["state"] for part in parts) or "nothing"
+            raise ConnectorError(f"{connector.name}: expected it to run within {RUNNING_SECONDS:g} s, found {found}")
         time.sleep(0.1)
-    raise ConnectorError(f"{connector.name}: expected it to run within {RUNNING_SECONDS:g} s, found {', '.join(state)}")
+        parts = _parts(place)
+
+
+def _parts(place: str) -> list[dict[str, str]]:
+    """Return the states of a connector and its tasks; none before it was assigned to a worker."""
+    answer = _ask("GET", f"{place}/status")
+    return [answer.body["connector"], *answer.body["tasks"]] if answer.code == 200 else []
+
+
+def _failed(parts: list[dict[str, str]]) -> list[dict[str, str]]:
+    return [part for part in parts if part["state"] == "FAILED"]
 
 
 @dataclass(frozen=True)

@@ -6,7 +6,8 @@ import sys
 from types import FrameType
 from typing import NoReturn
 
-from infra.jars import ensure_kafka_jars, ensure_spark_jars
+from infra.connect.plugin import ensure_sink
+from infra.jars import ensure_kafka_jars, ensure_questdb_jars, ensure_spark_jars
 from infra.setup import tools
 from infra.setup.minio import ensure_minio
 from infra.setup.python_packages import ensure_packages
@@ -17,6 +18,8 @@ PARTS = (
     Part("Python packages", ensure_packages, "downloading and installing what requirements.lock pins"),
     Part("Kafka jars", ensure_kafka_jars, "Maven is fetching 92 jars"),
     Part("Spark jars", ensure_spark_jars, "Maven is fetching 46 jars"),
+    Part("QuestDB jar", ensure_questdb_jars, "Maven is fetching 30 MB"),
+    Part("QuestDB sink", ensure_sink, "Maven is building it"),
     Part(MINIO, ensure_minio, "building from source, once; about 4 minutes on 2 cores"),
 )
 

@@ -28,7 +28,7 @@ def minio_is_ready(port: int) -> bool:
 
 def questdb_is_ready(port: int) -> bool:
     """Tell whether QuestDB says that it lives."""
-    return _get(port, "/status") is not None
+    return _get(port, "/ping") is not None
 
 
 def connect_is_ready(port: int) -> bool:
@@ -60,7 +60,7 @@ def _get(port: int, path: str) -> bytes | None:
     try:
         connection.request("GET", path)
         answer = connection.getresponse()
-        return answer.read() if answer.status == http.HTTPStatus.OK else None
+        return answer.read() if answer.status in (http.HTTPStatus.OK, http.HTTPStatus.NO_CONTENT) else None
     except (OSError, http.client.HTTPException):
         return None
     finally:

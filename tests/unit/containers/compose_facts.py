@@ -350,7 +350,7 @@ def health_tests() -> dict[str, list[str]]:
 
     wget = ["CMD", "wget", "-q", "-O", "/dev/null"]
     questdb_page = f"/dev/tcp/127.0.0.1/{LIQUIDATIONS.questdb_server_http_port}"
-    asked = f"exec 3<> {questdb_page} && printf 'GET /status HTTP/1.0\\r\\n\\r\\n' >&3 && grep -q Healthy <&3"
+    asked = f"exec 3<> {questdb_page} && printf 'GET /ping HTTP/1.0\\r\\n\\r\\n' >&3 && grep -q 204 <&3"
     tool = f"/opt/kafka/bin/kafka-broker-api-versions.sh --bootstrap-server {INSIDE}"
     return {
         "kafka": ["CMD-SHELL", f"KAFKA_HEAP_OPTS=-Xmx64m {tool} > /dev/null"],

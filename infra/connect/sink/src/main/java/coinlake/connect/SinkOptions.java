@@ -12,7 +12,8 @@ import org.apache.kafka.common.config.ConfigException;
  * The options of the sink, under the names and with the defaults of QuestDB's own connector.
  *
  * <p>An option of that connector which this sink has no use for is taken with the one value that means what this sink does,
- * and refused with another, so that a configuration never means something else here than there.
+ * and refused with another, so that a configuration never means something else here than there. What it does not require
+ * and this sink does (the table, the event time, include.key) has no default.
  */
 final class SinkOptions extends AbstractConfig {
     private static final String CLIENT = "client.conf.string";
@@ -45,7 +46,8 @@ final class SinkOptions extends AbstractConfig {
                 "Milliseconds between two tries while QuestDB takes no rows")
             .define("allowed.lag", Type.INT, 1000, ConfigDef.Range.atLeast(1), Importance.LOW,
                 "The most milliseconds for which rows may be held back; this sink holds none back")
-            .define("include.key", Type.BOOLEAN, true, only(false), Importance.LOW, "Only false: the key is no column")
+            .define("include.key", Type.BOOLEAN, ConfigDef.NO_DEFAULT_VALUE, only(false), Importance.LOW,
+                "Only false: the key is no column")
             .define("skip.unsupported.types", Type.BOOLEAN, false, only(false), Importance.LOW, "Only false: nothing is dropped")
             .define("timestamp.kafka.native", Type.BOOLEAN, false, only(false), Importance.LOW, "Only false: see " + EVENT_TIME)
             .define("dlq.send.batch.on.error", Type.BOOLEAN, false, only(false), Importance.LOW,

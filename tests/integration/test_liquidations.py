@@ -1,0 +1,292 @@
+"""Liquidations from Kafka through Connect into QuestDB: all of them, once, exactly, whatever is killed or sent."""
+
+import asyncio
+import datetime as dt
+import itertools
+import json
+import threading
+import time
+import urllib.request
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import replace
+from decimal import Decimal
+from pathlib import Path
+from typing import Any
+
+import asyncpg
+import msgspec
+import pytest
+from confluent_kafka import Producer
+
+from contracts.records import Liquidation, encode
+from contracts.settings import QuestDbSettings
+from contracts.streams import ALT_LIQUIDATIONS, key_of
+from infra.connect.connectors import Connector, register
+from infra.connect.plugin import SINK
+from infra.questdb.latency import frame_to_row_seconds, percentile
+from infra.stack import Liquidations, StackInfo, kill_part, restart_part, status
+from ingest.sources.binance.parse import Receipt
+from ingest.sources.binance.parse_liquidation import parse_liquidation_push
+from tests.integration.conftest import anything_of, coinlake, own_stack, surrounded
+from tests.integration.liquidation_rows import (
+    as_row,
+    committed,
+    dead_letters,
+    decimals,
+    ends,
+    identity,
+    rows_of,
+    select,
+    task_states,
+    wait_for_rows,
+    wait_until,
+    without_kafka_time,
+)
+
+FRAMES = Path(__file__).parents[2].parent / "shared" / "data" / "binance" / "force_orders"
+NAME = Connector.read().name
+NOON = dt.datetime(2026, 3, 1, 12, tzinfo=dt.UTC)
+
+
+@pytest.fixture(scope="module")
+def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[StackInfo]:
+    folder = tmp_path_factory.mktemp("liquidations")
+    with own_stack(folder / "home", Liquidations.on_free_ports()) as info:
+        yield info
+    assert anything_of(folder) == []
+
+
+def liquidation(venue: str, number: int, *, price: str = "0.000000123456789012") -> Liquidation:
+    """Return an order that is like no other of its venue."""
+    quantity = Decimal(number + 1) / 1000
+    return Liquidation(
+        venue=venue,
+        event_time=NOON + dt.timedelta(milliseconds=number),
+        ingest_time=dt.datetime.now(dt.UTC),
+        symbol=f"C{number % 7}USDT",
+        base=f"C{number % 7}",
+        quote="USDT",
+        side="long" if number % 2 else "short",
+        quantity=quantity,
+        filled_quantity=quantity,
+        bankruptcy_price=Decimal(price),
+        average_price=None if number % 3 else Decimal("12345678901234567890.000000000000000001"),
+        notional=Decimal("123456789012345678901234567890.12345678"),
+        sampled=bool(number % 5),
+    )
+
+
+@contextmanager
+def producer(stack: StackInfo) -> Iterator[Producer]:
+    """Write to Kafka through any outage; whatever is not acknowledged at the end fails the test."""
+    made = Producer(
+        {
+            "bootstrap.servers": stack.kafka_bootstrap_servers,
+            "enable.idempotence": True,
+            "message.timeout.ms": 120_000,
+            "reconnect.backoff.max.ms": 500,
+            "linger.ms": 5,
+        }
+    )
+    yield made
+    assert made.flush(120) == 0
+
+
+def send(stack: StackInfo, records: list[Liquidation]) -> None:
+    with producer(stack) as made:
+        for record in records:
+            made.produce(ALT_LIQUIDATIONS.topic, encode(record), key_of(ALT_LIQUIDATIONS, record))
+
+
+# --- every recorded frame, once, exactly -----------------------------------------------------------------------------
+
+
+def recorded_orders() -> list[dict[str, Any]]:
+    files = sorted(FRAMES.glob("*.frames.jsonl"))
+    if not files:
+        pytest.skip("recorded data is not there: ../shared/data/binance/force_orders")
+    return [json.loads(line) for file in files for line in file.read_text().splitlines()]
+
+
+def test_every_recorded_order_is_in_questdb_once_with_the_recorded_amounts(stack: StackInfo) -> None:
+    frames = recorded_orders()
+    began = dt.datetime.now(dt.UTC)
+    receipt = Receipt(began, dt.timedelta(minutes=1))
+    records = [parse_liquidation_push(frame["data"], receipt) for frame in frames]
+    send(stack, [record for record in records if isinstance(record, Liquidation)])
+    rows = wait_for_rows(stack, "binance_futures", len(frames))
+    found = {(row["event_time"], row["symbol"], row["side"]): row for row in rows}
+    assert len(rows) == len(found) == len(frames) == 2501
+    for frame in frames:
+        order = frame["data"]["o"]
+        moment = dt.datetime.fromtimestamp(order["T"] / 1000, dt.UTC).replace(tzinfo=None)
+        row = found[moment, order["s"], {"SELL": "long", "BUY": "short"}[order["S"]]]
+        assert row["quantity"] == Decimal(order["q"])
+        assert row["filled_quantity"] == Decimal(order["z"])
+        assert row["bankruptcy_price"] == Decimal(order["p"])
+        assert row["average_price"] == Decimal(order["ap"])
+        assert abs(row["notional"] - Decimal(order["ap"]) * Decimal(order["z"])) <= Decimal("0.000000005")
+        assert row["sampled"] is True
+        assert began.replace(tzinfo=None) <= row["kafka_time"] + dt.timedelta(milliseconds=1)
+
+
+def test_values_at_the_edge_of_their_columns_arrive_digit_for_digit(stack: StackInfo) -> None:
+    records = [liquidation("edge", number) for number in range(12)]
+    records += [
+        replace_prices(liquidation("edge", 12 + number), Decimal(text))
+        for number, text in enumerate(("99999999999999999999.999999999999999999", "0.000000000000000001", "0", "1e-18"))
+    ]
+    send(stack, records)
+    rows = without_kafka_time(wait_for_rows(stack, "edge", len(records)))
+    assert rows == sorted((as_row(record) for record in records), key=identity)
+    assert all(isinstance(value, Decimal) for row in rows for value in decimals(row).values())
+
+
+def replace_prices(record: Liquidation, price: Decimal) -> Liquidation:
+    return msgspec.structs.replace(
+        record, quantity=price, filled_quantity=price, bankruptcy_price=price, average_price=price
+    )
+
+
+def test_the_reader_can_change_nothing(stack: StackInfo) -> None:
+    send(stack, [liquidation("kept", 1)])
+    wait_for_rows(stack, "kept", 1)
+    for statement in ("TRUNCATE TABLE alt_liquidations", "DROP TABLE alt_liquidations", "CREATE TABLE mine (a INT)"):
+        with pytest.raises(asyncpg.PostgresError, match=r"permission|denied|read.?only|not authorized"):
+            select(stack, statement)
+    assert len(rows_of(stack, "kept")) == 1
+
+
+# --- poison ----------------------------------------------------------------------------------------------------------
+
+GOOD = json.loads(encode(liquidation("poison", 1000)))
+POISON: dict[bytes, str] = {
+    b"not json": "",
+    b"[1, 2]": "",
+    b'"text"': "",
+    json.dumps({name: value for name, value in GOOD.items() if name != "event_time"}).encode(): "event_time",
+    json.dumps(GOOD | {"event_time": "yesterday"}).encode(): "event_time",
+    json.dumps(GOOD | {"event_time": 1766845883281}).encode(): "event_time",
+    json.dumps(GOOD | {"event_time": "2026-02-30T12:00:00.000Z"}).encode(): "event_time",
+    json.dumps(GOOD | {"quantity": "abc"}).encode(): "quantity",
+    json.dumps(GOOD | {"quantity": 0.1}).encode(): "quantity",
+    json.dumps(GOOD | {"side": 5}).encode(): "side",
+    json.dumps(GOOD | {"notional": "1" + "0" * 40}).encode(): "notional",
+    json.dumps(GOOD | {"sampled": "perhaps"}).encode(): "sampled",
+    json.dumps(GOOD | {"unheard_of": "x"}).encode(): "unheard_of",
+    json.dumps(GOOD | {"quantity": {"value": "1"}}).encode(): "quantity",
+}
+"""Messages that are no row, and a word that the reason must say."""
+
+
+def test_poison_is_laid_aside_with_its_reason_and_all_around_it_is_there(stack: StackInfo) -> None:
+    good = [liquidation("poison", number) for number in range(3 * len(POISON))]
+    before = len(dead_letters(stack))
+    with producer(stack) as made:
+        for number, value in enumerate(POISON):
+            # One partition, so that good and bad are in the same batches.
+            for record in good[3 * number : 3 * number + 3]:
+                made.produce(ALT_LIQUIDATIONS.topic, encode(record), b"one", partition=0)
+            made.produce(ALT_LIQUIDATIONS.topic, value, b"one", partition=0)
+    rows = wait_for_rows(stack, "poison", len(good))
+    assert without_kafka_time(rows) == sorted((as_row(record) for record in good), key=identity)
+    wait_until(lambda: len(dead_letters(stack)) >= before + len(POISON), "dead letters")
+    letters = dict(dead_letters(stack)[before:])
+    assert set(letters) == set(POISON)
+    assert {value: reason for value, reason in letters.items() if not reason or POISON[value] not in reason} == {}
+    assert task_states(stack, NAME) == ["RUNNING", "RUNNING"]
+
+
+# --- again -----------------------------------------------------------------------------------------------------------
+
+
+def test_reading_the_whole_topic_again_doubles_nothing(stack: StackInfo) -> None:
+    send(stack, [liquidation("again", number) for number in range(50)])
+    before = wait_for_rows(stack, "again", 50)
+    total = select(stack, "SELECT count() AS n FROM alt_liquidations")
+    assert stack.connect_url is not None
+    register(stack.connect_url, replace(Connector.read().of_class(SINK), name="again"))
+    wait_until(lambda: committed(stack, "again") == ends(stack), "the whole topic read again")
+    request = urllib.request.Request(f"{stack.connect_url}/connectors/again", method="DELETE")
+    urllib.request.urlopen(request, timeout=10).close()
+    time.sleep(1)
+    assert select(stack, "SELECT count() AS n FROM alt_liquidations") == total
+    assert rows_of(stack, "again") == before
+
+
+def test_a_second_up_gives_the_connector_the_options_of_its_file(stack: StackInfo) -> None:
+    before = {row.name: row.pid for row in status(stack.home)}
+    assert list(before) == ["kafka", "minio", "questdb", "connect", "supervisord"]
+    assert stack.connect_url is not None
+    changed = Connector.read().of_class(SINK)
+    register(stack.connect_url, replace(changed, config={**changed.config, "allowed.lag": "77"}))
+    done = coinlake(stack, "up", "--liquidations").well()
+    assert done.out[-1].startswith("the stack is up already: ")
+    with urllib.request.urlopen(f"{stack.connect_url}/connectors/{NAME}", timeout=10) as answer:
+        config = json.load(answer)["config"]
+    assert {name: value for name, value in config.items() if name != "name"} == changed.config
+    assert {row.name: row.pid for row in status(stack.home)} == before
+
+
+# --- latency ---------------------------------------------------------------------------------------------------------
+
+
+def test_frame_to_row_is_measured(stack: StackInfo, capsys: pytest.CaptureFixture[str]) -> None:
+    with surrounded(stack):
+        place = QuestDbSettings.load()
+    since = dt.datetime.now(dt.UTC)
+
+    def trickle() -> None:
+        with producer(stack) as made:
+            for number in range(100):
+                record = liquidation("paced", number)
+                made.produce(ALT_LIQUIDATIONS.topic, encode(record), key_of(ALT_LIQUIDATIONS, record))
+                made.poll(0.02)
+
+    thread = threading.Thread(target=trickle)
+    thread.start()
+    took = asyncio.run(frame_to_row_seconds(place, since, 100, 30))
+    thread.join()
+    with capsys.disabled():
+        print(f"\nframe to row: p50 {percentile(took, 0.5) * 1000:.0f} ms, p99 {percentile(took, 0.99) * 1000:.0f} ms")
+    assert len(took) == 100
+    assert min(took) >= 0
+    assert percentile(took, 0.5) < 2
+
+
+# --- kills -----------------------------------------------------------------------------------------------------------
+
+
+def test_each_part_killed_under_load_loses_and_doubles_nothing(stack: StackInfo) -> None:
+    sent: list[Liquidation] = []
+    stop = threading.Event()
+
+    def flow() -> None:
+        with producer(stack) as made:
+            for number in itertools.count():
+                record = liquidation("struck", number)
+                made.produce(ALT_LIQUIDATIONS.topic, encode(record), key_of(ALT_LIQUIDATIONS, record))
+                sent.append(record)
+                made.poll(0)
+                if stop.wait(1 / 400):
+                    return
+
+    letters = len(dead_letters(stack))
+    thread = threading.Thread(target=flow)
+    thread.start()
+    try:
+        for part in ("questdb", "connect", "kafka"):
+            wait_until(lambda: len(rows_of(stack, "struck")) > len(sent) // 2, f"rows before {part} is killed")
+            kill_part(stack.home, part)
+            time.sleep(2)
+            restart_part(stack.home, part)
+        time.sleep(2)
+    finally:
+        stop.set()
+        thread.join()
+    rows = wait_for_rows(stack, "struck", len(sent))
+    assert len(sent) > 2000
+    assert without_kafka_time(rows) == sorted((as_row(record) for record in sent), key=identity)
+    assert task_states(stack, NAME) == ["RUNNING", "RUNNING"]
+    assert len(dead_letters(stack)) == letters
