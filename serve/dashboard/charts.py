@@ -9,8 +9,9 @@ NEUTRAL = "#5b8def"
 _SIDES = alt.Scale(domain=["long", "short"], range=[LONG, SHORT])
 _UTC = alt.Scale(type="utc")
 _CLOCK = alt.Axis(format="%H:%M", labelOverlap=True, tickCount=8)
+_ABOVE = alt.Legend(orient="top")
 _HEIGHT = 260
-_ROW = 17
+_ROW = 21
 """The height of one bar among bars with names."""
 
 
@@ -27,9 +28,9 @@ def per_minute(liquidations: pd.DataFrame) -> alt.Chart:
         alt.Chart(signed, height=_HEIGHT)
         .mark_bar()
         .encode(
-            x=alt.X("minute:T", title=None, scale=_UTC, axis=_CLOCK),
+            x=alt.X("utcyearmonthdatehoursminutes(minute):T", title=None, scale=_UTC, axis=_CLOCK),
             y=alt.Y("drawn:Q", title="notional (longs below 0)", axis=alt.Axis(format="~s")),
-            color=alt.Color("side:N", scale=_SIDES, title="liquidated"),
+            color=alt.Color("side:N", scale=_SIDES, title="liquidated", legend=_ABOVE),
             tooltip=[
                 alt.Tooltip("minute:T", format="%Y-%m-%d %H:%M"),
                 "side:N",
@@ -55,7 +56,7 @@ def by_symbol(totals: pd.DataFrame, most: int = 15) -> alt.Chart:
         .encode(
             x=alt.X("notional:Q", title="notional", axis=alt.Axis(format="~s")),
             y=alt.Y("symbol:N", sort=largest, title=None, axis=alt.Axis(labelOverlap=False)),
-            color=alt.Color("side:N", scale=_SIDES, title="liquidated"),
+            color=alt.Color("side:N", scale=_SIDES, title="liquidated", legend=_ABOVE),
             tooltip=["symbol:N", "side:N", alt.Tooltip("notional:Q", format=",.0f"), "liquidations:Q"],
         )
     )
@@ -168,7 +169,7 @@ def lags(frame: pd.DataFrame) -> alt.Chart:
             x=alt.X("sum(lag):Q", title="messages not read yet", axis=alt.Axis(format="~s", tickMinStep=1), scale=most),
             y=alt.Y("topic:N", title=None, axis=alt.Axis(labelLimit=220, labelOverlap=False)),
             yOffset="consumer:N",
-            color=alt.Color("consumer:N", title="reader"),
+            color=alt.Color("consumer:N", title="reader", legend=_ABOVE),
             tooltip=["topic:N", "consumer:N", "sum(lag):Q"],
         )
     )

@@ -8,6 +8,7 @@ from serve.dashboard.panels.panel import panel, some
 from serve.dashboard.panels.table import table
 
 NONE_YET = "no liquidation yet: `coinlake generate --venue binance_liquidations` takes them from the market"
+_FIRST = ("event_time", "symbol", "side", "notional", "average_price", "filled_quantity")
 SAMPLED = "Binance tells at most one liquidation per symbol and second, so these sums are a lower bound."
 
 
@@ -22,9 +23,9 @@ def draw(ask: Ask, hours: int, symbol: str | None) -> None:
         st.altair_chart(charts.by_symbol(frame(rows, drawn=["notional"])))
     left, right = st.columns(2)
     with left, panel("Largest"):
-        table(some(ask("liquidations_largest", hours=hours, limit=10), NONE_YET))
+        table(some(ask("liquidations_largest", hours=hours, limit=10), NONE_YET), first=_FIRST)
     with right, panel("Newest"):
-        table(some(ask("liquidations_recent", limit=10, **_of(symbol)), NONE_YET))
+        table(some(ask("liquidations_recent", limit=10, **_of(symbol)), NONE_YET), first=_FIRST)
 
 
 def _of(symbol: str | None) -> dict[str, str]:

@@ -45,7 +45,7 @@ def test_the_page_has_every_panel_and_the_key_figures() -> None:
 def test_tables_show_decimals_as_the_store_has_them() -> None:
     app = page(Stores())
     largest = next(table.value for table in app.dataframe if "average_price" in table.value)
-    assert str(largest["average_price"][0]) == "64310.60"
+    assert (largest["average_price"][0], largest["filled_quantity"][0]) == ("64310.6", "0.002961000000000001")
 
 
 def test_a_store_that_is_down_takes_its_panels_alone() -> None:
