@@ -10,7 +10,7 @@ _SIDES = alt.Scale(domain=["long", "short"], range=[LONG, SHORT])
 _UTC = alt.Scale(type="utc")
 _CLOCK = alt.Axis(format="%H:%M", labelOverlap=True, tickCount=8)
 _ABOVE = alt.Legend(orient="top")
-_HEIGHT = 260
+_HEIGHT, _TALL = 260, 360
 _ROW = 21
 """The height of one bar among bars with names."""
 
@@ -25,12 +25,12 @@ def per_minute(liquidations: pd.DataFrame) -> alt.Chart:
         drawn=liquidations["notional"].where(liquidations["side"] == "short", -liquidations["notional"])
     )
     chart: alt.Chart = (
-        alt.Chart(signed, height=_HEIGHT)
+        alt.Chart(signed, height=_TALL)
         .mark_bar()
         .encode(
             x=alt.X("utcyearmonthdatehoursminutes(minute):T", title=None, scale=_UTC, axis=_CLOCK),
             y=alt.Y("drawn:Q", title="notional (longs below 0)", axis=alt.Axis(format="~s")),
-            color=alt.Color("side:N", scale=_SIDES, title="liquidated", legend=_ABOVE),
+            color=alt.Color("side:N", scale=_SIDES, title=None, legend=_ABOVE),
             tooltip=[
                 alt.Tooltip("minute:T", format="%Y-%m-%d %H:%M"),
                 "side:N",
@@ -42,7 +42,7 @@ def per_minute(liquidations: pd.DataFrame) -> alt.Chart:
     return chart
 
 
-def by_symbol(totals: pd.DataFrame, most: int = 15) -> alt.Chart:
+def by_symbol(totals: pd.DataFrame, most: int = 12) -> alt.Chart:
     """Draw the symbols of the greatest liquidated notional, by side.
 
     Args:
@@ -51,12 +51,12 @@ def by_symbol(totals: pd.DataFrame, most: int = 15) -> alt.Chart:
     """
     largest = totals.groupby("symbol")["notional"].sum().nlargest(most).index.tolist()
     chart: alt.Chart = (
-        alt.Chart(totals[totals["symbol"].isin(largest)], height=_HEIGHT)
+        alt.Chart(totals[totals["symbol"].isin(largest)], height=_TALL)
         .mark_bar()
         .encode(
             x=alt.X("notional:Q", title="notional", axis=alt.Axis(format="~s")),
             y=alt.Y("symbol:N", sort=largest, title=None, axis=alt.Axis(labelOverlap=False)),
-            color=alt.Color("side:N", scale=_SIDES, title="liquidated", legend=_ABOVE),
+            color=alt.Color("side:N", scale=_SIDES, title=None, legend=_ABOVE),
             tooltip=["symbol:N", "side:N", alt.Tooltip("notional:Q", format=",.0f"), "liquidations:Q"],
         )
     )
@@ -143,7 +143,7 @@ def premiums(frame: pd.DataFrame) -> alt.Chart:
         frame: coin, premium (a fraction), base_tmn, in the order to draw them.
     """
     chart: alt.Chart = (
-        alt.Chart(frame, height=_ROW * len(frame))
+        alt.Chart(frame, height=60 + _ROW * len(frame))
         .mark_bar()
         .encode(
             x=alt.X("premium:Q", title="premium", axis=alt.Axis(format="+.2%")),
@@ -163,13 +163,13 @@ def lags(frame: pd.DataFrame) -> alt.Chart:
     """
     most = alt.Scale(domainMin=0, domainMax=max(1, int(frame.groupby(["topic", "consumer"])["lag"].sum().max())))
     chart: alt.Chart = (
-        alt.Chart(frame, height=2 * _ROW * frame["topic"].nunique())
+        alt.Chart(frame, height=60 + 2 * _ROW * frame["topic"].nunique())
         .mark_bar()
         .encode(
             x=alt.X("sum(lag):Q", title="messages not read yet", axis=alt.Axis(format="~s", tickMinStep=1), scale=most),
             y=alt.Y("topic:N", title=None, axis=alt.Axis(labelLimit=220, labelOverlap=False)),
             yOffset="consumer:N",
-            color=alt.Color("consumer:N", title="reader", legend=_ABOVE),
+            color=alt.Color("consumer:N", title=None, legend=_ABOVE),
             tooltip=["topic:N", "consumer:N", "sum(lag):Q"],
         )
     )
