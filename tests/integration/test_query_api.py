@@ -290,9 +290,9 @@ def test_the_page_lists_every_query_and_shows_its_rows_digit_by_digit(page: Page
     assert sorted(page.locator("nav a").all_inner_texts()) == keys
     page.get_by_role("link", name="liquidations_recent", exact=True).click()
     page.wait_for_selector("#answer table")
-    page.get_by_label("symbol").fill("ETHUSDT")
-    page.get_by_label("limit").fill("2")
-    page.get_by_label("limit").press("Enter")
+    page.get_by_label("symbol", exact=True).fill("ETHUSDT")
+    page.get_by_label("limit", exact=True).fill("2")
+    page.get_by_label("limit", exact=True).press("Enter")
     page.wait_for_function("() => document.querySelectorAll('#answer tbody tr').length === 2")
     heads = page.locator("#answer th").all_inner_texts()
     cells = page.locator("#answer tbody tr").first.locator("td").all_inner_texts()

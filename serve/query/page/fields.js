@@ -22,11 +22,16 @@ export function fieldOf(name, parameter) {
 export function drawFields(place, parameters) {
   place.replaceChildren(
     ...Object.entries(parameters).map(([name, parameter]) => {
-      const label = document.createElement("label");
-      const note = document.createElement("small");
-      note.textContent = parameter.description;
-      label.append(parameter.required ? `${name} *` : name, drawn(fieldOf(name, parameter)), note);
-      return label;
+      const [group, label, note] = ["div", "label", "small"].map((element) => document.createElement(element));
+      const field = drawn(fieldOf(name, parameter));
+      field.id = `field-${name}`;
+      note.id = `note-${name}`;
+      label.htmlFor = field.id;
+      label.textContent = name;
+      note.textContent = parameter.required ? `needed: ${parameter.description}` : parameter.description;
+      field.setAttribute("aria-describedby", note.id);
+      group.append(label, field, note);
+      return group;
     }),
   );
 }
