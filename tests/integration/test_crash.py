@@ -9,8 +9,8 @@ from collections.abc import Iterator
 
 import pytest
 
-from contracts.streams import BINANCE_AGG_TRADES, BINANCE_TICKER, CRYPTO_KLINE_DATA
-from contracts.tables import BRONZE_BINANCE_AGG_TRADES, IMPORTED_AGG_TRADES, IMPORTED_KLINES
+from contracts.streams import ALT_LIQUIDATIONS, BINANCE_AGG_TRADES, BINANCE_TICKER, CRYPTO_KLINE_DATA
+from contracts.tables import BRONZE_ALT_LIQUIDATIONS, BRONZE_BINANCE_AGG_TRADES, IMPORTED_AGG_TRADES, IMPORTED_KLINES
 from infra.crashtest.generator import INTERVAL, crash_generator
 from infra.crashtest.journal import Journal
 from infra.crashtest.run import Ground, crash, differences, fresh_stack, prepare
@@ -18,10 +18,11 @@ from infra.stack.layout import Layout
 from infra.stack.processes import find
 
 FIXED_SEED = 7
-NOT_PLAYED = {table.name for table in (BRONZE_BINANCE_AGG_TRADES, IMPORTED_KLINES, IMPORTED_AGG_TRADES)}
-"""Trades are followed only when asked for, and archives imported by a command of their own."""
-BINANCE_TOPICS = {stream.topic for stream in (BINANCE_TICKER, CRYPTO_KLINE_DATA, BINANCE_AGG_TRADES)}
-"""The generator whose polls are killed follows no Binance."""
+NOT_ASKED_FOR = (BRONZE_BINANCE_AGG_TRADES, BRONZE_ALT_LIQUIDATIONS, IMPORTED_KLINES, IMPORTED_AGG_TRADES)
+NOT_PLAYED = {table.name for table in NOT_ASKED_FOR}
+"""Trades and liquidations are followed only when asked for, and archives imported by a command of their own."""
+NOT_POLLED = {stream.topic for stream in (BINANCE_TICKER, CRYPTO_KLINE_DATA, BINANCE_AGG_TRADES, ALT_LIQUIDATIONS)}
+"""The generator whose polls are killed follows no Binance and no liquidations."""
 
 pytestmark = pytest.mark.timeout(3000)
 
@@ -70,4 +71,4 @@ def test_every_poll_of_a_killed_generator_is_in_its_topic_or_in_a_gap(tmp_path_f
         assert len(polls.gaps) >= 2
         assert polls.unexplained(INTERVAL) == []
     read = {one.topic: one.read for one in outcome.landed}
-    assert {topic for topic, count in read.items() if not count} == BINANCE_TOPICS
+    assert {topic for topic, count in read.items() if not count} == NOT_POLLED
