@@ -17,14 +17,10 @@ def draw(ask: Ask, hours: int, symbol: str | None) -> None:
     left, right = st.columns([3, 2])
     with left, panel("Liquidated notional per minute", SAMPLED):
         rows = some(ask("liquidations_per_minute", hours=hours, **_of(symbol)), NONE_YET)
-        st.altair_chart(
-            charts.per_minute(frame(rows, drawn=["notional"])), alt="Notional of liquidated longs and shorts by minute"
-        )
+        st.altair_chart(charts.per_minute(frame(rows, drawn=["notional"])), alt="Notional by minute")
     with right, panel("By symbol and side", SAMPLED):
         rows = some(ask("liquidation_totals", hours=hours, **_of(symbol)), NONE_YET)
-        st.altair_chart(
-            charts.by_symbol(frame(rows, drawn=["notional"])), alt="Symbols of the greatest liquidated notional"
-        )
+        st.altair_chart(charts.by_symbol(frame(rows, drawn=["notional"])), alt="Notional by symbol and side")
     left, right = st.columns(2)
     with left, panel("Largest"):
         table(some(ask("liquidations_largest", hours=hours, limit=10), NONE_YET), first=_FIRST)

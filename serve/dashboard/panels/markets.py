@@ -23,9 +23,9 @@ def draw(ask: Ask, coin: str, hours: int) -> None:
         shape = {name: chosen[name] for name in ("venue", "quote", "interval")}
         rows = some(ask("candles", coin=coin, hours=hours, **shape), f"no candle in these {hours} hours")
         drawn = frame(rows, drawn=_PRICES)
-        st.altair_chart(charts.candles(drawn))
+        st.altair_chart(charts.candles(drawn), alt=f"Candles of {coin}")
         if drawn["volume"].notna().any():
-            st.altair_chart(charts.volumes(drawn))
+            st.altair_chart(charts.volumes(drawn), alt=f"Volumes of {coin}")
         else:
             st.caption("this series has no volume: its source gives prices alone")
     with (
@@ -33,19 +33,19 @@ def draw(ask: Ask, coin: str, hours: int) -> None:
         panel("Premium over the base price", PREMIUM),
     ):
         rows = some(ask("base_tmn_premium", limit=15), NOTHING_BUILT)
-        st.altair_chart(charts.premiums(frame(rows, drawn=["premium", "base_tmn"])))
+        st.altair_chart(charts.premiums(frame(rows, drawn=["premium", "base_tmn"])), alt="Premium by coin")
         table(rows, height=180)
     left, right = st.columns(2)
     caps = []
     with left, panel("Total market cap (USD)", "The sum of each coin's newest market cap, at most 60 minutes old."):
         caps = list(some(ask("market_cap", hours=hours), NOTHING_BUILT))
-        st.altair_chart(charts.area(frame(caps, drawn=["market_cap"]), "close_time", "market_cap", "USD", "$.4~s"))
+        totals = frame(caps, drawn=["market_cap"])
+        drawn_caps = charts.area(totals, "close_time", "market_cap", "USD", "$.4~s")
+        st.altair_chart(drawn_caps, alt="Total market cap over time")
     with right, panel("Dominance of the largest coin"):
-        some(caps, NOTHING_BUILT)
-        share = charts.area(
-            frame(caps, drawn=["dominance"]), "close_time", "dominance", caps[-1]["largest_coin"], ".2%"
-        )
-        st.altair_chart(share)
+        shares = frame(some(caps, NOTHING_BUILT), drawn=["dominance"])
+        share = charts.area(shares, "close_time", "dominance", caps[-1]["largest_coin"], ".2%")
+        st.altair_chart(share, alt="Dominance over time")
 
 
 def _named(series: Row) -> str:

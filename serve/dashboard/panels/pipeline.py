@@ -15,7 +15,8 @@ def draw(remembered: Remembered) -> None:
     lake, topics = remembered.of(LAKE), remembered.of(TOPICS)
     left, right = st.columns([2, 3])
     with left, panel("Lag by topic", "Messages that bronze or Kafka Connect has not taken yet."):
-        st.altair_chart(charts.lags(frame(some(topics("lag"), "nobody reads a topic yet"))))
+        rows = some(topics("lag"), "nobody reads a topic yet")
+        st.altair_chart(charts.lags(frame(rows)), alt="Messages not read yet, by topic and reader")
     with right, panel("Last batch of each table"):
         table(some(lake("last_batches"), "no table yet: run `coinlake process`"))
     left, right = st.columns(2)
