@@ -3,7 +3,10 @@
 DuckDB and pandas read the same objects with no library of ours; `coinlake env` prints what they need.
 """
 
+import datetime as dt
 import re
+from collections.abc import Sequence
+from typing import NamedTuple
 from urllib.parse import unquote
 
 import pyarrow as pa
@@ -39,23 +42,75 @@ def open_dataset(
         NoDataError: nothing is published, or nothing of that coin; the message says what there is.
         StoreError: the object store does not answer or refuses.
     """
-    files, root = _opened(lake, table)
-    folder = root if coin is None else f"{root}/{_folder_of(coin, table, _coin_folders(files, root, table))}"
-    paths = [info.path for info in _list(files, folder, recursive=True) if info.path.endswith(".parquet")]
-    if not paths:
+    return list_files(lake, table, coin, newest_dates).open()
+
+
+class PublishedFiles(NamedTuple):
+    """The objects of a published table, or of a part of it, as they are listed."""
+
+    table: Table
+    system: fs.FileSystem
+    root: str
+    files: Sequence[fs.FileInfo]
+
+    def state(self) -> tuple[tuple[str, int, int], ...]:
+        """Return what tells one listing from another: names, sizes, and when they were written (S3: to the second)."""
+        return tuple((info.path, info.size, info.mtime_ns) for info in self.files)
+
+    def open(self) -> ds.Dataset:
+        """Open them as one dataset, their folders as columns."""
+        return ds.dataset(
+            [info.path for info in self.files],
+            filesystem=self.system,
+            format="parquet",
+            partitioning=ds.HivePartitioning(
+                pa.schema([(name, _TYPES[name]) for name in self.table.published_by]), segment_encoding="uri"
+            ),
+            partition_base_dir=self.root,
+        )
+
+
+def list_files(
+    lake: LakeSettings, table: Table, coin: str | None = None, newest_dates: int | None = None
+) -> PublishedFiles:
+    """List what `open_dataset` opens.
+
+    Raises:
+        NoDataError: nothing is published, or nothing of that coin; the message says what there is.
+        StoreError: the object store does not answer or refuses.
+    """
+    system, root = _opened(lake, table)
+    folder = root if coin is None else f"{root}/{_folder_of(coin, table, _coin_folders(system, root, table))}"
+    found = [info for info in _list(system, folder, recursive=True) if info.path.endswith(".parquet")]
+    if not found:
         raise _nothing(table)
     if newest_dates is not None:
-        kept = sorted({_date_of(path) for path in paths})[-newest_dates:]
-        paths = [path for path in paths if _date_of(path) in kept]
-    return ds.dataset(
-        paths,
-        filesystem=files,
-        format="parquet",
-        partitioning=ds.HivePartitioning(
-            pa.schema([(name, _TYPES[name]) for name in table.published_by]), segment_encoding="uri"
-        ),
-        partition_base_dir=root,
-    )
+        kept = sorted({_date_of(info.path) for info in found})[-newest_dates:]
+        found = [info for info in found if _date_of(info.path) in kept]
+    return PublishedFiles(table, system, root, found)
+
+
+def read_file(lake: LakeSettings, key: str) -> tuple[bytes, dt.datetime] | None:
+    """Read a small file of the lake and when it was written; None where there is none.
+
+    Raises:
+        StoreError: the object store does not answer or refuses.
+    """
+    system, root = file_system_of(lake)
+    path = f"{root}/{key}"
+    try:
+        info = system.get_file_info(path)
+        if info.type != fs.FileType.File:
+            return None
+        with system.open_input_file(path) as file:
+            return file.read(), info.mtime
+    except OSError as error:
+        raise StoreError(f"cannot read {key}: {_explained(str(error))}") from None
+
+
+def version_file(table: Table) -> str:
+    """Return the key of what the job writes beside the Parquet, last of all: which version of the table it equals."""
+    return f"published/_versions/{table.name}.json"
 
 
 def coins_of(lake: LakeSettings, table: Table) -> list[str]:

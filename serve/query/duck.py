@@ -10,10 +10,11 @@ import pyarrow as pa
 from pyarrow import dataset as ds
 
 from serve.query.arrow_result import TooLargeError, result_of
-from serve.query.duck_sql import tables_of
+from serve.query.duck_sql import Parsed, parse, varying_functions
 from serve.query.errors import StoreDownError
 from serve.query.failed import first_line, refused, stopped
 from serve.query.queries import Named
+from serve.query.remembered import Remembered
 from serve.query.result import Result
 from serve.query.values import Value
 
@@ -50,6 +51,7 @@ class Duck:
     """One DuckDB for all queries; each has a connection of its own, whose tables are gone with it."""
 
     def __init__(self, *, threads: int, memory: str, running: int) -> None:
+        self._remembered = Remembered()
         self._root = duckdb.connect(
             config={
                 "autoinstall_known_extensions": "false",
@@ -66,7 +68,8 @@ class Duck:
         self._pool = ThreadPoolExecutor(running + _EXTRA_THREADS, thread_name_prefix="duckdb")
         self._stopping: set[asyncio.Task[None]] = set()
 
-        self._tables: dict[str, frozenset[str]] = {}
+        self._varying = varying_functions(self._root)
+        self._parsed: dict[str, Parsed] = {}
 
     def tables(self, named: Named, known: Collection[str]) -> frozenset[str]:
         """Return which of the known tables a query names; what its SQL says is remembered.
@@ -75,9 +78,9 @@ class Duck:
             SettingsError: it is no single SELECT, or names a table that is not known.
         """
         sql = _sql(named)
-        if sql not in self._tables:
-            self._tables[sql] = tables_of(self._root, sql, known)
-        return self._tables[sql]
+        if sql not in self._parsed:
+            self._parsed[sql] = parse(self._root, sql, known, self._varying)
+        return self._parsed[sql].tables
 
     async def answer(self, named: Named, values: Mapping[str, Value | None], sources: Sources) -> Result:
         """Run a query on the tables that `sources` opens, and stop it at its time limit or when nobody waits any more.
@@ -88,7 +91,7 @@ class Duck:
             QueryError: what `sources` raises.
         """
         connection = self._root.cursor()
-        done = self._pool.submit(_work, connection, named, values, sources)
+        done = self._pool.submit(_work, connection, named, values, sources, self._remembered_for(named))
         answered = asyncio.wrap_future(done)
         answered.add_done_callback(_heard)
         try:
@@ -102,6 +105,10 @@ class Duck:
             stopping.add_done_callback(self._stopping.discard)
             # What cannot be interrupted, a request to an object store, has a time limit of its own.
             await asyncio.wait([stopping], timeout=_GRACE_SECONDS)
+
+    def _remembered_for(self, named: Named) -> Remembered | None:
+        parsed = self._parsed.get(_sql(named))
+        return self._remembered if parsed is not None and parsed.is_lasting and parsed.tables else None
 
     def close(self) -> None:
         """End all threads."""
@@ -125,12 +132,24 @@ async def _stopped(connection: duckdb.DuckDBPyConnection, done: "Future[Result]"
 
 
 def _work(
-    connection: duckdb.DuckDBPyConnection, named: Named, values: Mapping[str, Value | None], sources: Sources
+    connection: duckdb.DuckDBPyConnection,
+    named: Named,
+    values: Mapping[str, Value | None],
+    sources: Sources,
+    remembered: Remembered | None,
 ) -> Result:
     """Run in a thread. Files that were replaced or removed while they were read are looked for once more."""
     try:
         try:
-            return _run(connection, named, values, sources(False))
+            opened = sources(False)
+            if remembered is None or not all(isinstance(source, ds.Dataset) for source in opened.values()):
+                return _run(connection, named, values, opened)
+            sql = f"{_sql(named)}\n{named.query.row_limit}"
+            known = remembered.get(sql, values, opened)
+            if known is None:
+                known = _run(connection, named, values, opened)
+                remembered.put(sql, values, opened, known)
+            return known
         except _FAULTS as error:
             if not _is_of_files(error):
                 raise

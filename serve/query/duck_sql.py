@@ -2,7 +2,7 @@
 
 from collections.abc import Collection, Iterator
 from difflib import get_close_matches
-from typing import Any
+from typing import Any, NamedTuple
 
 import duckdb
 import msgspec
@@ -13,8 +13,21 @@ _READS = frozenset({"SELECT_NODE", "SET_OPERATION_NODE", "RECURSIVE_CTE_NODE", "
 """The nodes of a query that only read, as DuckDB names them."""
 
 
-def tables_of(connection: duckdb.DuckDBPyConnection, sql: str, known: Collection[str]) -> frozenset[str]:
-    """Return the tables that a SELECT names, parameters written as `$name`.
+class Parsed(NamedTuple):
+    """A SELECT: the tables that it names, and whether the same tables always make the same rows of it."""
+
+    tables: frozenset[str]
+    is_lasting: bool
+
+
+def varying_functions(connection: duckdb.DuckDBPyConnection) -> frozenset[str]:
+    """Return the functions that do not always say the same of the same, as DuckDB knows them; `age` may mean now."""
+    rows = connection.execute("SELECT function_name FROM duckdb_functions() WHERE stability <> 'CONSISTENT'").fetchall()
+    return frozenset({"age", *(name for (name,) in rows)})
+
+
+def parse(connection: duckdb.DuckDBPyConnection, sql: str, known: Collection[str], varying: Collection[str]) -> Parsed:
+    """Parse a SELECT, its parameters written as `$name`.
 
     Raises:
         SettingsError: it is no single SELECT, or names a table that is not known.
@@ -41,7 +54,14 @@ def tables_of(connection: duckdb.DuckDBPyConnection, sql: str, known: Collection
             near = get_close_matches(name, known, 3) or sorted(known)
             raise SettingsError(f"sql: expected a table such as {', '.join(near)}, found {name}")
         found.add(name)
-    return frozenset(found)
+    return Parsed(frozenset(found), not any(_varies(node, varying) for node in _nodes(parsed)))
+
+
+def _varies(node: dict[str, Any], varying: Collection[str]) -> bool:
+    """Say whether a node is now, chance or a sample; `current_date` and its like are parsed as columns."""
+    if node.get("sample") or node.get("function_name") in varying:
+        return True
+    return node.get("class") == "COLUMN_REF" and str(node["column_names"][-1]).lower().startswith(("current_", "local"))
 
 
 def _near(sql: str, parsed: dict[str, Any]) -> str:

@@ -9,12 +9,11 @@ import msgspec
 import pyarrow as pa
 from deltalake import DeltaTable
 from pyarrow import compute as pc
-from pyarrow import fs
 
 from contracts.errors import NoDataError, StoreError
 from contracts.settings import LakeSettings
 from contracts.tables import PUBLISHED, TABLES, Table
-from serve.published import file_system_of
+from serve.published import read_file, version_file
 from serve.query.lake_tables import LakeTables
 from serve.reconcile.stored import LATEST, Stored
 
@@ -100,7 +99,7 @@ class LakeFacts:
         """
         rows = []
         for table in PUBLISHED:
-            kept = self._file(f"published/_versions/{table.name}.json")
+            kept = read_file(self._lake, version_file(table))
             if kept is None:
                 continue
             version = msgspec.json.decode(kept[0], type=_Published).version
@@ -121,7 +120,7 @@ class LakeFacts:
             NoDataError: there was none.
             StoreError: the object store does not answer or refuses.
         """
-        kept = self._file(LATEST)
+        kept = read_file(self._lake, LATEST)
         if kept is None:
             raise NoDataError('expected a score of the candles, found none: run "coinlake reconcile" first')
         stored = msgspec.json.decode(kept[0], type=Stored)
@@ -146,19 +145,6 @@ class LakeFacts:
             name = f"max.{column}"
             self._newest[known] = pc.max(files[name]).as_py() if name in files.column_names else None
         return self._newest[known]
-
-    def _file(self, key: str) -> tuple[bytes, dt.datetime] | None:
-        """Read a small file of the lake and when it was written; None where there is none."""
-        files, root = file_system_of(self._lake)
-        path = f"{root}/{key}"
-        try:
-            info = files.get_file_info(path)
-            if info.type != fs.FileType.File:
-                return None
-            with files.open_input_file(path) as file:
-                return file.read(), info.mtime
-        except OSError as error:
-            raise StoreError(f"cannot read {key}: {str(error).splitlines()[0]}") from None
 
 
 def _read(table: Table, look: Callable[[], Any]) -> Any:

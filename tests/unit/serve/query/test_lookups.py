@@ -1,6 +1,7 @@
 """What stands behind the tables: turns, what is remembered for a moment, landed offsets, replaced files."""
 
 import asyncio
+import os
 import threading
 from pathlib import Path
 
@@ -14,8 +15,10 @@ from serve.query.errors import BusyError
 from serve.query.fresh import Fresh
 from serve.query.lake_tables import LakeTables
 from serve.query.landed import next_offsets
+from serve.query.remembered import Remembered
+from serve.query.result import Column, Result
 from serve.query.slots import Slots
-from tests.unit.serve.query.served import lake_query, served
+from tests.unit.serve.query.served import lake_query, parameter, served
 from tests.unit.serve.rows import candle, lake_in, published, ticker, write
 
 # --- what is remembered -----------------------------------------------------------------------------------------------
@@ -144,11 +147,11 @@ def test_a_table_that_was_made_anew_is_opened_anew(tmp_path: Path) -> None:
 async def test_a_file_that_is_gone_by_the_time_it_is_read_is_looked_for_again(tmp_path: Path) -> None:
     lake = lake_in(tmp_path)
     published(lake, CANDLES, [candle(0, "1 1 1 1 1"), candle(24 * 60, "2 2 2 2 2")])
-    query = {"closes": lake_query("SELECT close FROM candles ORDER BY 1")}
-    async with served(tmp_path, query, lake, query_fresh_seconds=1000) as api:
-        assert len((await api.ask("closes")).body["rows"]) == 2
+    queries = {name: lake_query(f"SELECT {name} FROM candles ORDER BY 1") for name in ("open", "close")}
+    async with served(tmp_path, queries, lake, query_fresh_seconds=1000) as api:
+        assert len((await api.ask("open")).body["rows"]) == 2
         published_files(tmp_path)[1].unlink()
-        answer = await api.ask("closes")
+        answer = await api.ask("close")
         assert answer.status == 200, answer.text
         assert answer.body["rows"] == [["1.000000000000000000"]]
 
@@ -162,3 +165,47 @@ async def test_a_damaged_file_is_the_stores_fault(tmp_path: Path) -> None:
         answer = await api.ask("closes")
     assert (answer.status, answer.body["kind"]) == (503, "store_down")
     assert answer.body["error"].startswith("lake: ")
+
+
+# --- answers that are known -------------------------------------------------------------------------------------------
+
+
+async def test_an_answer_is_known_until_its_table_or_the_question_is_another(tmp_path: Path) -> None:
+    lake = lake_in(tmp_path)
+    published(lake, CANDLES, [candle(0, "1 1 1 1 1")])
+    queries = {
+        "from": lake_query(
+            "SELECT close FROM candles WHERE close >= :least ORDER BY 1", parameters={"least": parameter("decimal")}
+        ),
+        "chance": lake_query("SELECT random() AS n FROM candles"),
+        "now": lake_query("SELECT current_timestamp AS n FROM candles"),
+    }
+    async with served(tmp_path, queries, lake) as api:
+        first = (await api.ask("from", least="0")).body["rows"]
+        # The file is no Parquet any more, and nobody looks: what is listed is the same.
+        (file,) = published_files(tmp_path)
+        whole, status = file.read_bytes(), file.stat()
+        file.write_bytes(b"x" * len(whole))
+        os.utime(file, ns=(status.st_atime_ns, status.st_mtime_ns))
+        assert (await api.ask("from", least="0")).body["rows"] == first == [["1.000000000000000000"]]
+        assert (await api.ask("from", least="0.5")).status == 503
+        file.write_bytes(whole)
+        for key in ("chance", "now"):
+            assert (await api.ask(key)).body["rows"] != (await api.ask(key)).body["rows"]
+        published(lake, CANDLES, [candle(10, "2 2 2 2 2")])
+        assert len((await api.ask("from", least="0")).body["rows"]) == 2
+
+
+def test_what_was_not_asked_for_longest_is_forgotten_first() -> None:
+    remembered, sources = Remembered(most_cells=80), {"t": object()}
+    results = [Result((Column("n", "integer"),), [(number,)] * 9) for number in range(9)]
+    for number, result in enumerate(results[:8]):
+        remembered.put("SELECT", {"n": number}, sources, result)
+    assert remembered.get("SELECT", {"n": 0}, sources) is results[0]
+    remembered.put("SELECT", {"n": 8}, sources, results[8])
+    assert remembered.get("SELECT", {"n": 1}, sources) is None
+    assert [remembered.get("SELECT", {"n": n}, sources) for n in (0, 8)] == [results[0], results[8]]
+    assert remembered.get("SELECT", {"n": True}, sources) is None
+    assert remembered.get("SELECT", {"n": 0}, {"t": object()}) is None
+    remembered.put("SELECT", {"n": 9}, sources, Result((Column("n", "integer"),), [(1,)] * 10))
+    assert remembered.get("SELECT", {"n": 9}, sources) is None  # more than an eighth of all
