@@ -96,12 +96,16 @@ async def test_port_in_use_is_one_clear_line(server: Listening) -> None:
 
 async def test_fault_for_an_unknown_venue_is_refused() -> None:
     fault = Fault(venue="kraken", kind=FaultKind.SLOW)
-    with pytest.raises(SettingsError, match="expected a venue of coinmarketcap, wallex, binance, found 'kraken'"):
+    with pytest.raises(
+        SettingsError, match="expected a venue of coinmarketcap, wallex, binance, binance_futures, found 'kraken'"
+    ):
         async with running(SimulatorConfig(faults=(fault,))):
             pass
 
 
-@pytest.mark.parametrize("field", [{"speed": 0.0}, {"span_seconds": -1.0}, {"port": 70000}, {"log_size": 0}])
+@pytest.mark.parametrize(
+    "field", [{"speed": 0.0}, {"span_seconds": -1.0}, {"port": 70000}, {"liquidations_a_minute": -1}, {"log_size": 0}]
+)
 def test_impossible_settings_are_refused_by_name(field: dict[str, Any]) -> None:
     with pytest.raises(SettingsError, match=f"simulator {next(iter(field))}: expected"):
         SimulatorConfig(**field)
