@@ -4,7 +4,8 @@ PYTHON ?= python3
 BIN := .venv/bin
 # Where embedded stacks may run: the user's own, those of the demo, the reconciliation, the crash test and the benchmark.
 HOMES := .coinlake .coinlake/demo .coinlake/reconcile .coinlake/crashtest/drivers .coinlake/crashtest/generator \
-	.coinlake/bench/bench-stack .coinlake/bench/archive-stack .coinlake/bench/live-stack .coinlake/live
+	.coinlake/bench/bench-stack .coinlake/bench/archive-stack .coinlake/bench/live-stack \
+	.coinlake/bench/connect-stack .coinlake/bench/query-stack .coinlake/live
 # make reconcile DATA=FOLDER compares other archives: the exchange's 1m files become our candles, its 5m and 1h files judge them.
 DATA ?= ../shared/data/binance/klines_spot
 PYTEST := $(BIN)/python -m pytest
@@ -31,7 +32,7 @@ reconcile: setup ## make candles of the klines in DATA and compare them with the
 	@test -e $(DATA) || { echo "expected archives of Binance's klines in $(DATA), found nothing: make reconcile DATA=FOLDER" >&2; exit 1; }
 	@$(BIN)/coinlake reconcile $(DATA) --own-lake
 
-bench: setup ## measure ingest, the job beside a plain one, archives beside DuckDB and Polars: tables, JSON, a chart (40 minutes)
+bench: setup ## measure ingest, the job beside a plain one, archives beside DuckDB and Polars, Connect, the query API: tables, JSON, a chart (45 minutes)
 	@$(BIN)/python -m benchmarks $(BENCH_FLAGS)
 
 bench-live: setup ## measure the live chart: event to painted frame, 1,000 clients, engines side by side (50 minutes, needs Chromium)

@@ -10,11 +10,13 @@ import msgspec
 import typer
 
 from benchmarks.archives.measured import TRADES, measure_archives
+from benchmarks.connect import measure_connect
 from benchmarks.ingest import measure_ingest
 from benchmarks.lakehouse import MASTER, measure_sizes
 from benchmarks.machine import this_machine
 from benchmarks.plans import DEFAULT_PLANS, PLANS
 from benchmarks.program import main_of
+from benchmarks.query_api import CLIENTS, measure_query_api
 from benchmarks.report import Results, archive_problems, growth_of, keep, problems_of, show
 from contracts.settings import JobSettings, home
 from infra.spark.settings import SparkSettings
@@ -29,6 +31,8 @@ class Part(StrEnum):
     INGEST = "ingest"
     LAKEHOUSE = "lakehouse"
     ARCHIVES = "archives"
+    CONNECT = "connect"
+    QUERY_API = "query-api"
 
 
 def bench(
@@ -39,7 +43,7 @@ def bench(
     trades: Annotated[int, typer.Option(min=10, help="how many aggregate trades the archives hold")] = TRADES,
     plans: Annotated[str, typer.Option(help=f"which to run, of {', '.join(PLANS)}")] = DEFAULT_PLANS,
 ) -> None:
-    """Measure ingest, the plans from Kafka to published tables at every size, and archives to candles."""
+    """Measure ingest, the plans from Kafka to published tables, archives to candles, Connect and the query API."""
     chosen = plans.split(",")
     if unknown := [name for name in chosen if name not in PLANS]:
         raise typer.BadParameter(f"expected plans of {', '.join(PLANS)}, found {', '.join(unknown)}")
@@ -65,6 +69,12 @@ def bench(
         say("archives: files to published candles")
         for archived in measure_archives(trades, limit, folder):
             results = keep(msgspec.structs.replace(results, archives=[*results.archives, archived]), folder)
+    if only in (None, Part.CONNECT):
+        say("connect: Kafka to QuestDB")
+        results = keep(msgspec.structs.replace(results, connect=measure_connect(folder)), folder)
+    if only in (None, Part.QUERY_API):
+        say(f"query API: {CLIENTS} clients at once")
+        results = keep(msgspec.structs.replace(results, query_api=measure_query_api(folder)), folder)
     show(results)
     say(f"everything is in {folder}")
     if problems := [*problems_of(results.sizes), *archive_problems(results.archives)]:

@@ -10,15 +10,19 @@ from rich.table import Table
 
 from benchmarks.archives.measured import Archived
 from benchmarks.chart import draw
+from benchmarks.connect import Stored
 from benchmarks.ingest import Ingested
 from benchmarks.lakehouse import Size
 from benchmarks.machine import Machine
 from benchmarks.measure import Ending, Run
 from benchmarks.plans import OURS
 from benchmarks.program import write_json
+from benchmarks.query_api import Asked
 
 RUN_HEADER = ("rows", "plan", "seconds", "rows/s", "CPU s", "server CPU s", "job peak MiB", "peak MiB", "objects")
 INGEST_HEADER = ("ingest", "polls", "records/s", "CPU us/record", "ack p50 ms", "ack p99 ms")
+CONNECT_HEADER = ("connect", "rows", "rows/s", "Connect us/row", "QuestDB us/row", "p50 ms", "p99 ms")
+QUERY_HEADER = ("query API", "query", "clients", "requests/s", "failed", "rows/answer", "p50 ms", "p99 ms", "cores")
 FILE_WIDTH = 140
 """How wide the tables may be where they are not printed to a terminal."""
 
@@ -36,6 +40,8 @@ class Results(msgspec.Struct, frozen=True, kw_only=True):
     sizes: Sequence[Size] = ()
     archives: Sequence[Archived] = ()
     growth: Mapping[str, float] = {}
+    connect: Sequence[Stored] = ()
+    query_api: Sequence[Asked] = ()
 
 
 def growth_of(sizes: Sequence[Size]) -> dict[str, float]:
@@ -125,6 +131,33 @@ def ingest_row(found: Ingested) -> tuple[str, ...]:
     )
 
 
+def connect_row(found: Stored) -> tuple[str, ...]:
+    """Write one measurement of Kafka Connect as cells."""
+    return (
+        found.mode,
+        f"{found.rows:,}",
+        f"{found.rows_per_second:,.0f}",
+        f"{found.connect_cpu_us_per_row:.0f}",
+        f"{found.questdb_cpu_us_per_row:.0f}",
+        *("-" if ms is None else f"{ms:.0f}" for ms in (found.p50_ms, found.p99_ms)),
+    )
+
+
+def query_row(found: Asked) -> tuple[str, ...]:
+    """Write one question that was asked by many as cells."""
+    return (
+        found.store,
+        found.query,
+        str(found.clients),
+        f"{found.requests_per_second:,.0f}",
+        str(found.failed),
+        f"{found.rows_per_answer:,.0f}",
+        f"{found.p50_ms:.1f}",
+        f"{found.p99_ms:.1f}",
+        f"{found.cores:.2f}",
+    )
+
+
 def stage_rows(sizes: Sequence[Size]) -> tuple[tuple[str, ...], list[tuple[str, ...]]]:
     """Write the seconds of every stage of ours by size: a header, and a row a size."""
     runs = [run for size in sizes for run in size.runs if run.stages]
@@ -148,6 +181,10 @@ def show(results: Results) -> None:
     if results.archives:
         runs = [run for archived in results.archives for run in archived.runs]
         _print(console, RUN_HEADER, [run_row(run) for run in runs], names=2)
+    if results.connect:
+        _print(console, CONNECT_HEADER, [connect_row(found) for found in results.connect], names=1)
+    if results.query_api:
+        _print(console, QUERY_HEADER, [query_row(found) for found in results.query_api], names=2)
     for size in results.sizes:
         for reason in size.not_compared:
             console.print(f"{size.rows:,} rows, not compared: {reason}")
