@@ -9,8 +9,8 @@ import time
 import urllib.request
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import replace
-from decimal import Decimal
+from dataclasses import dataclass, replace
+from decimal import ROUND_HALF_UP, Decimal
 from pathlib import Path
 from typing import Any
 
@@ -22,13 +22,12 @@ from confluent_kafka import Producer
 from contracts.records import Liquidation, encode
 from contracts.settings import QuestDbSettings
 from contracts.streams import ALT_LIQUIDATIONS, key_of
+from infra.children import Child
 from infra.connect.connectors import Connector, register
 from infra.connect.plugin import SINK
 from infra.questdb.latency import frame_to_row_seconds, percentile
 from infra.stack import Liquidations, StackInfo, kill_part, restart_part, status
-from ingest.sources.binance.parse import Receipt
-from ingest.sources.binance.parse_liquidation import parse_liquidation_push
-from tests.integration.conftest import anything_of, coinlake, own_stack, surrounded
+from tests.integration.conftest import COINLAKE, anything_of, coinlake, own_stack, simulator, surrounded
 from tests.integration.liquidation_rows import (
     as_row,
     committed,
@@ -44,7 +43,7 @@ from tests.integration.liquidation_rows import (
     without_kafka_time,
 )
 
-FRAMES = Path(__file__).parents[2].parent / "shared" / "data" / "binance" / "force_orders"
+DATA = Path(__file__).parents[2].parent / "shared" / "data"
 NAME = Connector.read().name
 NOON = dt.datetime(2026, 3, 1, 12, tzinfo=dt.UTC)
 
@@ -101,34 +100,75 @@ def send(stack: StackInfo, records: list[Liquidation]) -> None:
 
 # --- every recorded frame, once, exactly -----------------------------------------------------------------------------
 
+SPEEDS = (300, 3600)
+"""How many times as fast as life each recording is played: half an hour in 6 s, 30 hours in 30 s."""
+AHEAD_SECONDS = 6
+"""For how long, on our clock, a recording is quiet at first: until the generator listens."""
 
-def recorded_orders() -> list[dict[str, Any]]:
-    files = sorted(FRAMES.glob("*.frames.jsonl"))
+
+@dataclass(frozen=True)
+class Played:
+    """The recorded orders, and how long each took from its frame to its row."""
+
+    orders: list[dict[str, Any]]
+    seconds: list[float]
+
+
+@pytest.fixture(scope="module")
+def played(stack: StackInfo, tmp_path_factory: pytest.TempPathFactory) -> Played:
+    """Play each recording through the simulated futures WebSocket and the generator, watching rows arrive."""
+    files = sorted((DATA / "binance" / "force_orders").glob("*.frames.jsonl"))
     if not files:
         pytest.skip("recorded data is not there: ../shared/data/binance/force_orders")
-    return [json.loads(line) for file in files for line in file.read_text().splitlines()]
+    folder = tmp_path_factory.mktemp("recorded")
+    with surrounded(stack):
+        place = QuestDbSettings.load()
+    found, took = [], []
+    for number, (file, speed) in enumerate(zip(files, SPEEDS, strict=True)):
+        frames = [json.loads(line)["data"] for line in file.read_text().splitlines()]
+        first, last = (dt.datetime.fromtimestamp(pick(f["E"] for f in frames) / 1000, dt.UTC) for pick in (min, max))
+        begin, out = first - dt.timedelta(seconds=AHEAD_SECONDS * speed), folder / str(number)
+        times = ("--binance-from", begin.isoformat(), "--binance-to", (last + dt.timedelta(minutes=1)).isoformat())
+        coinlake(stack, "import", str(DATA), str(out), "--liquidations", *times).well()
+        arguments = (str(out), "--begin", begin.isoformat(), "--speed", str(speed))
+        with simulator(folder, *arguments) as base:
+            url = f"{base.replace('http', 'ws', 1)}/binance_futures"
+            env = {**stack.env(), "COINLAKE_HOME": str(stack.home), "COINLAKE_BINANCE_FUTURES_STREAM_URL": url}
+            command = [*COINLAKE, "generate", "--venue", "binance_liquidations", "--forever"]
+            since = dt.datetime.now(dt.UTC)
+            with Child("generator", command, env=env, log=folder / "generator.log"):
+                took += asyncio.run(frame_to_row_seconds(place, since, len(frames), 60))
+        found += [frame["o"] for frame in frames]
+    return Played(found, took)
 
 
-def test_every_recorded_order_is_in_questdb_once_with_the_recorded_amounts(stack: StackInfo) -> None:
-    frames = recorded_orders()
-    began = dt.datetime.now(dt.UTC)
-    receipt = Receipt(began, dt.timedelta(minutes=1))
-    records = [parse_liquidation_push(frame["data"], receipt) for frame in frames]
-    send(stack, [record for record in records if isinstance(record, Liquidation)])
-    rows = wait_for_rows(stack, "binance_futures", len(frames))
+def test_every_recorded_order_is_in_questdb_once_with_the_recorded_amounts(stack: StackInfo, played: Played) -> None:
+    time.sleep(1)
+    rows = rows_of(stack, "binance_futures")
     found = {(row["event_time"], row["symbol"], row["side"]): row for row in rows}
-    assert len(rows) == len(found) == len(frames) == 2501
-    for frame in frames:
-        order = frame["data"]["o"]
+    assert len(rows) == len(found) == len(played.orders) == 2501
+    for order in played.orders:
         moment = dt.datetime.fromtimestamp(order["T"] / 1000, dt.UTC).replace(tzinfo=None)
         row = found[moment, order["s"], {"SELL": "long", "BUY": "short"}[order["S"]]]
         assert row["quantity"] == Decimal(order["q"])
         assert row["filled_quantity"] == Decimal(order["z"])
         assert row["bankruptcy_price"] == Decimal(order["p"])
         assert row["average_price"] == Decimal(order["ap"])
-        assert abs(row["notional"] - Decimal(order["ap"]) * Decimal(order["z"])) <= Decimal("0.000000005")
+        product = Decimal(order["ap"]) * Decimal(order["z"])
+        assert row["notional"] == product.quantize(Decimal("1e-8"), ROUND_HALF_UP)
+        assert f"{row['base']}{row['quote']}" == order["s"]
         assert row["sampled"] is True
-        assert began.replace(tzinfo=None) <= row["kafka_time"] + dt.timedelta(milliseconds=1)
+        assert dt.timedelta(0) <= row["kafka_time"] - row["ingest_time"] < dt.timedelta(seconds=10)
+    assert dead_letters(stack) == []
+
+
+def test_frame_to_row_is_measured(played: Played, capsys: pytest.CaptureFixture[str]) -> None:
+    p50, p99 = (percentile(played.seconds, part) * 1000 for part in (0.5, 0.99))
+    with capsys.disabled():
+        print(f"\n{len(played.seconds)} recorded orders, frame to row: p50 {p50:.0f} ms, p99 {p99:.0f} ms")
+    assert len(played.seconds) == 2501
+    assert min(played.seconds) > 0
+    assert p50 < 1000
 
 
 def test_values_at_the_edge_of_their_columns_arrive_digit_for_digit(stack: StackInfo) -> None:
@@ -171,6 +211,9 @@ POISON: dict[bytes, str] = {
     json.dumps(GOOD | {"event_time": "2026-02-30T12:00:00.000Z"}).encode(): "event_time",
     json.dumps(GOOD | {"quantity": "abc"}).encode(): "quantity",
     json.dumps(GOOD | {"quantity": 0.1}).encode(): "quantity",
+    json.dumps(GOOD | {"quantity": "NaN"}).encode(): "quantity",
+    json.dumps(GOOD | {"quantity": ""}).encode(): "quantity",
+    json.dumps(GOOD | {"quantity": "0.0000000000000000001"}).encode(): "quantity",
     json.dumps(GOOD | {"side": 5}).encode(): "side",
     json.dumps(GOOD | {"notional": "1" + "0" * 40}).encode(): "notional",
     json.dumps(GOOD | {"sampled": "perhaps"}).encode(): "sampled",
@@ -227,32 +270,6 @@ def test_a_second_up_gives_the_connector_the_options_of_its_file(stack: StackInf
         config = json.load(answer)["config"]
     assert {name: value for name, value in config.items() if name != "name"} == changed.config
     assert {row.name: row.pid for row in status(stack.home)} == before
-
-
-# --- latency ---------------------------------------------------------------------------------------------------------
-
-
-def test_frame_to_row_is_measured(stack: StackInfo, capsys: pytest.CaptureFixture[str]) -> None:
-    with surrounded(stack):
-        place = QuestDbSettings.load()
-    since = dt.datetime.now(dt.UTC)
-
-    def trickle() -> None:
-        with producer(stack) as made:
-            for number in range(100):
-                record = liquidation("paced", number)
-                made.produce(ALT_LIQUIDATIONS.topic, encode(record), key_of(ALT_LIQUIDATIONS, record))
-                made.poll(0.02)
-
-    thread = threading.Thread(target=trickle)
-    thread.start()
-    took = asyncio.run(frame_to_row_seconds(place, since, 100, 30))
-    thread.join()
-    with capsys.disabled():
-        print(f"\nframe to row: p50 {percentile(took, 0.5) * 1000:.0f} ms, p99 {percentile(took, 0.99) * 1000:.0f} ms")
-    assert len(took) == 100
-    assert min(took) >= 0
-    assert percentile(took, 0.5) < 2
 
 
 # --- kills -----------------------------------------------------------------------------------------------------------

@@ -87,10 +87,10 @@ public final class QuestDbSinkTask extends SinkTask {
         }
     }
 
-    /** Tells whether QuestDB has read the request and found a row that it cannot take. */
+    /** Tells whether QuestDB has read the request and found a row that it cannot take; a missing table is no row's fault. */
     private static boolean refusesRows(Exception error) {
         String said = String.valueOf(error.getMessage());
-        return said.contains("error in line") || said.contains("failed to parse line protocol");
+        return said.contains("failed to parse line protocol") && !said.contains("table does not exist");
     }
 
     private void report(Refusal refusal) {

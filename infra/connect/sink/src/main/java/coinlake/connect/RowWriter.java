@@ -6,6 +6,7 @@ import java.time.Instant;
 import java.util.Date;
 import java.util.Map;
 import java.util.Set;
+import java.util.regex.Pattern;
 import org.apache.kafka.connect.errors.DataException;
 import org.apache.kafka.connect.sink.SinkRecord;
 
@@ -15,6 +16,9 @@ import org.apache.kafka.connect.sink.SinkRecord;
  * <p>Text goes as text, so that the server turns it into the column's own type: a decimal never becomes a float on its way.
  */
 final class RowWriter {
+    /** QuestDB would take these for a decimal, and store nothing. */
+    private static final Pattern NO_NUMBER = Pattern.compile("[+-]?(nan|inf|infinity)", Pattern.CASE_INSENSITIVE);
+
     private final String table;
     private final String eventTime;
     private final Set<String> symbols;
@@ -79,6 +83,9 @@ final class RowWriter {
         if (times.contains(name)) {
             sender.timestampColumn(name, time(name, value));
         } else if (value instanceof String text) {
+            if (NO_NUMBER.matcher(text).matches()) {
+                throw new DataException(name + ": expected a number or other text, found " + text);
+            }
             sender.stringColumn(name, text);
         } else if (value instanceof Boolean truth) {
             sender.boolColumn(name, truth);
