@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import dataclasses
 import datetime as dt
 import json
 from collections.abc import AsyncGenerator, AsyncIterator
@@ -152,6 +153,21 @@ async def test_a_route_that_acknowledges_and_pushes_nothing_is_named_and_left_af
         "/market/stream: expected a mark price every 3 s, found nothing pushed for 15 s"
         " (the old routes /ws and /stream acknowledge and push nothing)"
     )
+
+
+async def test_waiting_for_a_connection_is_no_silence_of_the_route() -> None:
+    venue = Venue(pushes(beat(3)))
+    async with listening(venue, clock=Clock(monotonic=venue.time.monotonic)) as feed:
+        connect = feed.around.connect
+
+        async def late(url: str) -> aiohttp.ClientWebSocketResponse:
+            for _ in range(3):
+                venue.time.seconds += 10
+                await asyncio.sleep(0.3)
+            return await connect(url)
+
+        feed.around = dataclasses.replace(feed.around, connect=late)
+        assert await taken(feed.records(), 1) == [None]
 
 
 async def test_a_market_without_liquidations_is_no_silence() -> None:
