@@ -7,6 +7,7 @@ from contracts.settings import IngestSettings, LakeSettings
 from infra import children
 from infra.object_store import BUCKETS
 from infra.spark.settings import SparkSettings, memory_bytes
+from infra.stack.supervisor import STOP_SECONDS
 from tests.unit.containers.compose_facts import (
     CLUSTER,
     NEEDS,
@@ -126,6 +127,8 @@ def _grace_problems(found: Mapping[str, Document]) -> Iterable[str]:
         "processor": children.GRACE_SECONDS,
         "moving-average": children.GRACE_SECONDS,
         "kafka": 30.0,
+        "questdb": STOP_SECONDS,
+        "connect": STOP_SECONDS,
     }
     for name, service in found.items():
         grace = _seconds(service.get("stop_grace_period", "10s"))
