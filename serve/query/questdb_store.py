@@ -2,11 +2,9 @@
 
 import asyncio
 import datetime as dt
-import math
 import re
 import ssl
-from collections.abc import AsyncIterator, Callable, Mapping, Sequence
-from contextlib import asynccontextmanager
+from collections.abc import Callable, Mapping, Sequence
 from decimal import Decimal
 from typing import Any
 
@@ -16,12 +14,11 @@ from contracts.settings import QuestDbSettings
 from serve.query.errors import StoreDownError
 from serve.query.failed import first_line, refused, stopped
 from serve.query.queries import Named
+from serve.query.questdb_connections import Connections, Held
 from serve.query.result import Column, Result
 from serve.query.slots import Slots
 from serve.query.values import Value
 
-_CONNECT_SECONDS = 3.0
-_IDLE_SECONDS = 60.0
 _DOWN = (
     OSError,
     asyncpg.PostgresConnectionError,
@@ -29,6 +26,8 @@ _DOWN = (
     asyncpg.InvalidAuthorizationSpecificationError,
     ssl.SSLError,
 )
+_OUTDATED = (asyncpg.ProtocolError, asyncpg.OutdatedSchemaCacheError, asyncpg.InvalidCachedStatementError)
+"""What comes of a prepared statement when its table has other columns by now."""
 _GRACE_SECONDS = 1.0
 """How much later than its limit a query is given up that QuestDB has not stopped."""
 _TYPES: Mapping[str, str] = {
@@ -48,19 +47,16 @@ _TYPES: Mapping[str, str] = {
 
 
 class QuestDbStore:
-    """Answers queries on QuestDB. Connections are made when they are needed and kept for a while.
+    """Answers queries on QuestDB.
 
-    QuestDB itself stops a query at the limit that its connection was made with, so there are connections for each limit
-    that the file of queries has. asyncpg's cancel comes on top, for a client that leaves; it needs a free worker of
-    QuestDB's PG wire (`pg.worker.count`).
+    QuestDB itself stops a query at the limit that its connection was made with. asyncpg's cancel comes on top, for a
+    client that leaves; it needs a free worker of QuestDB's PG wire (`pg.worker.count`).
     """
 
-    def __init__(self, settings: QuestDbSettings, slots: Slots, *, connections: int) -> None:
+    def __init__(self, settings: QuestDbSettings, slots: Slots) -> None:
         self._settings = settings
         self._slots = slots
-        self._connections = connections
-        self._pools: dict[float, asyncpg.Pool] = {}
-        self._making = asyncio.Lock()
+        self._connections = Connections(settings)
 
     def check(self, named: Named) -> None:
         """See `Store.check`: QuestDB's SQL is judged by QuestDB, when it runs."""
@@ -68,55 +64,43 @@ class QuestDbStore:
     async def answer(self, named: Named, values: Mapping[str, Value | None]) -> Result:
         """See `Store.answer`."""
         seconds = named.query.time_limit_seconds
-        async with self._slots.turn(seconds), self._connection(seconds) as connection:
+        async with self._slots.turn(seconds):
+            held = await self._taken(seconds)
             try:
-                return await _answer(connection, named, values)
-            except TimeoutError:
-                raise stopped(named) from None
-            except _DOWN as error:
-                raise self._down(error) from None
-            except asyncpg.PostgresError as error:
-                raise (stopped(named) if _is_stopped(error) else refused(named, str(error))) from None
-            except (asyncpg.DataError, OverflowError) as error:
-                raise refused(named, str(error)) from None
+                return await self._asked(held, named, values)
+            except _OUTDATED:
+                held.connection.terminate()  # its statements are of a table that is another by now
+                held = await self._taken(seconds)
+                return await self._asked(held, named, values)
+            finally:
+                self._connections.give_back(held, seconds)
 
     async def close(self) -> None:
         """See `Store.close`."""
-        for pool in self._pools.values():
-            pool.terminate()
+        self._connections.close()
 
-    @asynccontextmanager
-    async def _connection(self, seconds: float) -> AsyncIterator[asyncpg.Connection]:
+    async def _taken(self, seconds: float) -> Held:
         try:
-            pool = await self._made(seconds)
-            connection = await pool.acquire(timeout=_CONNECT_SECONDS)
+            return await self._connections.take(seconds)
         except (*_DOWN, TimeoutError, asyncpg.PostgresError) as error:
             raise self._down(error) from None
-        try:
-            yield connection
-        finally:
-            await pool.release(connection, timeout=_CONNECT_SECONDS)
 
-    async def _made(self, seconds: float) -> asyncpg.Pool:
-        async with self._making:
-            if seconds not in self._pools:
-                found = self._settings
-                self._pools[seconds] = await asyncpg.create_pool(
-                    host=found.questdb_host,
-                    port=found.questdb_pg_port,
-                    user=found.questdb_user,
-                    password=found.questdb_password.get_secret_value(),
-                    database=found.questdb_database,
-                    ssl=False,
-                    server_settings={"options": f"-c statement_timeout={math.ceil(seconds * 1000)}"},
-                    min_size=0,
-                    max_size=self._connections,
-                    timeout=_CONNECT_SECONDS,
-                    max_inactive_connection_lifetime=_IDLE_SECONDS,
-                    # QuestDB knows none of the statements by which asyncpg resets a session; ours leave nothing behind.
-                    reset=_nothing_to_reset,
-                )
-            return self._pools[seconds]
+    async def _asked(self, held: Held, named: Named, values: Mapping[str, Value | None]) -> Result:
+        try:
+            return await _answer(held, named, values)
+        except TimeoutError:
+            self._connections.end(held)
+            raise stopped(named) from None
+        except _OUTDATED:
+            raise
+        except _DOWN as error:
+            held.connection.terminate()
+            raise self._down(error) from None
+        except asyncpg.PostgresError as error:
+            raise (stopped(named) if _is_stopped(error) else refused(named, str(error))) from None
+        except asyncio.CancelledError:
+            self._connections.end(held)
+            raise
 
     def _down(self, error: Exception) -> StoreDownError:
         place = f"{self._settings.questdb_host}:{self._settings.questdb_pg_port}"
@@ -132,20 +116,19 @@ def _is_stopped(error: asyncpg.PostgresError) -> bool:
     return isinstance(error, asyncpg.QueryCanceledError) or re.search(r"^(timeout|cancelled)\b", str(error)) is not None
 
 
-async def _nothing_to_reset(_: asyncpg.Connection) -> None:
-    """Leave a connection as it is."""
-
-
-async def _answer(connection: asyncpg.Connection, named: Named, values: Mapping[str, Value | None]) -> Result:
+async def _answer(held: Held, named: Named, values: Mapping[str, Value | None]) -> Result:
     limit = named.query.row_limit
     async with asyncio.timeout(named.query.time_limit_seconds + _GRACE_SECONDS):
         # The limit is a number of ours; the SQL is one SELECT whose parentheses match.
-        statement = await connection.prepare(f"SELECT * FROM (\n{named.statement.numbered()}\n) LIMIT {limit + 1}")
+        statement = await held.prepared(f"SELECT * FROM (\n{named.statement.numbered()}\n) LIMIT {limit + 1}")
         bound = [
             _bound(values[name], wanted.name)
             for name, wanted in zip(named.statement.names, statement.get_parameters(), strict=True)
         ]
-        records = await statement.fetch(*bound)
+        try:
+            records = await statement.fetch(*bound)
+        except asyncpg.DataError as error:  # before it is sent: this value is none of what QuestDB wants here
+            raise refused(named, str(error)) from None
     columns = tuple(
         Column(attribute.name, _TYPES.get(attribute.type.name, "text")) for attribute in statement.get_attributes()
     )

@@ -93,7 +93,7 @@ async def opened(
     duck = Duck(threads=settings.query_threads, memory=settings.query_memory, running=2 * running)
     tables = LakeTables(lake, fresh)
     stores: Mapping[StoreName, Store] = {
-        "questdb": QuestDbStore(questdb, slots["questdb"], connections=running),
+        "questdb": QuestDbStore(questdb, slots["questdb"]),
         "lake": LakeStore(lake, tables, duck, slots["lake"], fresh),
         "kafka": KafkaStore(KafkaFacts(kafka.kafka_bootstrap_servers), tables, duck, slots["kafka"], fresh),
     }

@@ -1,5 +1,6 @@
 """The query API on the embedded stack: QuestDB by way of Kafka Connect, Kafka itself, and its page in Chromium."""
 
+import asyncio
 import datetime as dt
 import json
 import os
@@ -11,6 +12,7 @@ from collections.abc import Iterator
 from decimal import Decimal
 from typing import Any
 
+import asyncpg
 import pytest
 from playwright.sync_api import Page
 
@@ -19,9 +21,11 @@ from contracts.records import Liquidation, Side, encode
 from contracts.streams import ALT_LIQUIDATIONS
 from infra.connect.connectors import Connector
 from infra.live.browser import chromium
-from infra.stack import Liquidations, StackInfo, kill_part, restart_part
+from infra.stack import Liquidations, StackInfo, kill_part, questdb, restart_part
+from infra.stack.layout import Layout
 from serve.query.client import EndpointError
 from tests.integration.conftest import anything_of, own_stack, send
+from tests.integration.liquidation_rows import wait_until
 from tests.integration.query_server import PATIENCE_SECONDS, QueryServer
 
 NOON = dt.datetime(2026, 3, 1, 12, tzinfo=dt.UTC)
@@ -58,6 +62,8 @@ QUERIES = {
     "no_table": query("SELECT * FROM nosuch"),
     "no_number": query("SELECT event_time FROM alt_liquidations LIMIT :text", {"text": "text"}),
     "runaway": query(RUNAWAY, time_limit_seconds=1),
+    "long_runaway": query(RUNAWAY, time_limit_seconds=25),
+    "changing": query("SELECT * FROM changing"),
 }
 
 
@@ -81,6 +87,26 @@ def liquidation(number: int) -> Liquidation:
         notional=Decimal(1000 * ((number * 37) % COUNT)) + Decimal("0.12345678"),
         sampled=True,
     )
+
+
+def as_admin(stack: StackInfo, sql: str) -> list[dict[str, Any]]:
+    """Run a statement as the user who may change QuestDB."""
+    env = stack.env()
+
+    async def run() -> list[dict[str, Any]]:
+        connection = await asyncpg.connect(
+            host=env["COINLAKE_QUESTDB_HOST"],
+            port=int(env["COINLAKE_QUESTDB_PG_PORT"]),
+            user=questdb.ADMIN,
+            password=questdb.passwords(Layout(stack.home))[0],
+            database="qdb",
+        )
+        try:
+            return [dict(row) for row in await connection.fetch(sql)]
+        finally:
+            await connection.close()
+
+    return asyncio.run(run())
 
 
 ALL = [liquidation(number) for number in range(COUNT)]
@@ -111,6 +137,7 @@ def api(stack: StackInfo, tmp_path_factory: pytest.TempPathFactory) -> Iterator[
 def own(stack: StackInfo, api: QueryServer, tmp_path_factory: pytest.TempPathFactory) -> Iterator[QueryServer]:
     """Queries of the tests' own, on the same rows."""
     folder = tmp_path_factory.mktemp("own")
+    as_admin(stack, "CREATE TABLE changing (a INT)")
     (folder / "queries.json").write_text(json.dumps(QUERIES))
     with QueryServer(stack, folder, COINLAKE_QUERIES=str(folder / "queries.json")) as server:
         yield server
@@ -261,6 +288,28 @@ def test_a_runaway_query_ends_at_its_limit_and_questdb_works_on_nothing(own: Que
     began = time.monotonic()
     assert own.rows("of_symbol", text="BTCUSDT") == [{"n": COUNT // 2}]
     assert time.monotonic() - began < 1
+
+
+def test_a_client_that_leaves_takes_its_query_back(stack: StackInfo, own: QueryServer) -> None:
+    with pytest.raises(TimeoutError):
+        urllib.request.urlopen(f"{own.url}/api/q/long_runaway", timeout=0.5)
+    deadline = time.monotonic() + 5
+    while running := [row for row in as_admin(stack, "SELECT query FROM query_activity()") if "CROSS" in row["query"]]:
+        assert time.monotonic() < deadline, running
+        time.sleep(0.1)
+
+
+def test_a_table_that_has_another_column_by_now_is_read_with_it(stack: StackInfo, own: QueryServer) -> None:
+    as_admin(stack, "INSERT INTO changing VALUES (1)")
+    wait_until(lambda: own.rows("changing") == [{"a": 1}], "the first row", PATIENCE_SECONDS)
+    as_admin(stack, "ALTER TABLE changing ADD COLUMN b INT")
+    wait_until(lambda: own.rows("changing") == [{"a": 1, "b": None}], "the second column", PATIENCE_SECONDS)
+    as_admin(stack, "DROP TABLE changing")
+    assert own.get("changing").status == 422
+    as_admin(stack, "CREATE TABLE changing (c STRING)")
+    assert own.rows("changing") == []
+    as_admin(stack, "INSERT INTO changing VALUES ('x')")
+    wait_until(lambda: own.rows("changing") == [{"c": "x"}], "the row of the new table", PATIENCE_SECONDS)
 
 
 # --- the page ---------------------------------------------------------------------------------------------------------
