@@ -16,17 +16,22 @@ from confluent_kafka import Consumer, KafkaException, TopicPartition
 
 from contracts.errors import BrokerError, StackError
 from contracts.settings import IngestSettings, KafkaSettings
-from contracts.streams import BINANCE_TICKER, COIN_MARKET_CAP, CRYPTO_KLINE_DATA, WALLEX
+from contracts.streams import ALT_LIQUIDATIONS, BINANCE_TICKER, COIN_MARKET_CAP, CRYPTO_KLINE_DATA, WALLEX
 from infra.children import Child
 from simulator.recording import Played, read_folder
 from simulator.venues import VENUES
 
-MARKET_STREAMS = (COIN_MARKET_CAP, WALLEX, BINANCE_TICKER, CRYPTO_KLINE_DATA)
+MARKET_STREAMS = (COIN_MARKET_CAP, WALLEX, BINANCE_TICKER, CRYPTO_KLINE_DATA, ALT_LIQUIDATIONS)
 POLL_SECONDS = 60
 PATIENCE_SECONDS = 20.0
 PROGRESS_SECONDS = 2.0
 DEMO_KEY = "demo-key-without-value"
-FEEDS = {"coinmarketcap": ("coin_market_cap",), "wallex": ("wallex",), "binance": ("binance", "binance_klines")}
+FEEDS = {
+    "coinmarketcap": ("coin_market_cap",),
+    "wallex": ("wallex",),
+    "binance": ("binance", "binance_klines"),
+    "binance_futures": ("binance_liquidations",),
+}
 """What the generator takes from each simulated venue."""
 _SILENT = logging.Logger("librdkafka", logging.CRITICAL + 1)
 
@@ -115,6 +120,7 @@ def _pointed_at(base: str, market: Market) -> dict[str, str]:
         "COINLAKE_WALLEX_URL": f"{base}/wallex",
         "COINLAKE_BINANCE_URL": f"{base}/binance",
         "COINLAKE_BINANCE_STREAM_URL": f"{base.replace('http', 'ws', 1)}/binance",
+        "COINLAKE_BINANCE_FUTURES_STREAM_URL": f"{base.replace('http', 'ws', 1)}/binance_futures",
         "COINLAKE_POLL_SECONDS": str(POLL_SECONDS / market.speed),
     }
 

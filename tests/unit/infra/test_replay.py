@@ -8,7 +8,8 @@ import pytest
 from contracts.errors import BrokerError, StackError
 from contracts.settings import KafkaSettings
 from infra.children import Child
-from infra.demo.replay import recorded_api, recorded_market, records_in, simulated_time
+from infra.demo.replay import FEEDS, recorded_api, recorded_market, records_in, simulated_time
+from simulator.venues import VENUES
 
 NOWHERE = "127.0.0.1:1"
 
@@ -33,6 +34,10 @@ def test_version_of_the_api_is_the_recorded_one_or_none_without_coinmarketcap(tm
     assert recorded_api(tmp_path) is None
     recorded(tmp_path, "coinmarketcap", "/v3/cryptocurrency/listings/latest", "2025-11-24T10:00:00Z")
     assert recorded_api(tmp_path) == "v3"
+
+
+def test_something_is_taken_of_every_venue_that_a_recording_may_hold() -> None:
+    assert set(FEEDS) == set(VENUES)
 
 
 def test_simulator_that_ended_is_named_with_its_last_words(tmp_path: Path) -> None:
