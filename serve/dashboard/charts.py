@@ -26,7 +26,7 @@ def per_minute(liquidations: pd.DataFrame) -> alt.Chart:
     )
     chart: alt.Chart = (
         alt.Chart(signed, height=_TALL)
-        .mark_bar()
+        .mark_bar(binSpacing=0)
         .encode(
             x=alt.X("utcyearmonthdatehoursminutes(minute):T", title=None, scale=_UTC, axis=_CLOCK),
             y=alt.Y("drawn:Q", title="notional (longs below 0)", axis=alt.Axis(format="~s")),
