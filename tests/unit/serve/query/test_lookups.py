@@ -54,7 +54,7 @@ def test_many_who_ask_at_once_look_it_up_once() -> None:
 
     fresh: Fresh[int] = Fresh(0)
     found: list[int] = []
-    threads = [threading.Thread(target=lambda: found.append(fresh.get("a", look_up))) for _ in range(5)]
+    threads = [threading.Thread(target=lambda: found.append(fresh.get("a", look_up, anew=True))) for _ in range(5)]
     threads[0].start()
     assert entered.wait(10)
     for thread in threads[1:]:
@@ -127,10 +127,10 @@ def test_landed_offsets_are_those_of_each_partition_whatever_the_files(tmp_path:
     def landed(minute: float, *places: tuple[int, int]) -> None:
         write(lake, BRONZE_WALLEX, [ticker(minute, offset, "1", kafka_partition=number) for number, offset in places])
 
-    landed(0, (0, 0), (1, 0), (0, 1))
+    landed(24 * 60, (0, 100), (1, 5))
     landed(24 * 60, (0, 2), (2, 40))
-    landed(0, (1, 1))  # a late row: an older date holds the newest offset of its partition
-    assert next_offsets(opened(lake, BRONZE_WALLEX), 3) == {0: 3, 1: 2, 2: 41}
+    landed(0, (1, 9))  # a late row: the file of the least offsets holds the newest one of its partition
+    assert next_offsets(opened(lake, BRONZE_WALLEX)) == {0: 101, 1: 10, 2: 41}
 
 
 def test_a_table_that_was_made_anew_is_opened_anew(tmp_path: Path) -> None:
