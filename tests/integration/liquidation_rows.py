@@ -113,11 +113,11 @@ def dead_letters(stack: StackInfo) -> list[tuple[bytes, str]]:
 
 
 def committed(stack: StackInfo, connector: str) -> dict[int, int]:
-    """Return how far a connector has told Kafka that it has come, by partition."""
+    """Return how far a connector has told Kafka that it has come, by partition that has messages."""
     admin = AdminClient({"bootstrap.servers": stack.kafka_bootstrap_servers})
     asked = ConsumerGroupTopicPartitions(f"connect-{connector}")
     answer = admin.list_consumer_group_offsets([asked])[asked.group_id].result(10)
-    return {place.partition: place.offset for place in answer.topic_partitions}
+    return {place.partition: place.offset for place in answer.topic_partitions if place.offset > 0}
 
 
 def ends(stack: StackInfo) -> dict[int, int]:
