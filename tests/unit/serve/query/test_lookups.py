@@ -130,7 +130,7 @@ def test_landed_offsets_are_those_of_each_partition_whatever_the_files(tmp_path:
     landed(24 * 60, (0, 100), (1, 5))
     landed(24 * 60, (0, 2), (2, 40))
     landed(0, (1, 9))  # a late row: the file of the least offsets holds the newest one of its partition
-    assert next_offsets(opened(lake, BRONZE_WALLEX)) == {0: 101, 1: 10, 2: 41}
+    assert next_offsets(opened(lake, BRONZE_WALLEX), 3) == {0: 101, 1: 10, 2: 41}
 
 
 def test_a_table_that_was_made_anew_is_opened_anew(tmp_path: Path) -> None:
