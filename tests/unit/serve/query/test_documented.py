@@ -39,7 +39,7 @@ async def test_the_example_of_a_refusal_is_what_is_said(tmp_path: Path) -> None:
 
 
 async def test_the_example_of_the_client_runs(tmp_path: Path) -> None:
-    (line,) = re.findall(r"print\(error\.kind, error\) +# (.*)", TEXT)
+    (line,) = re.findall(r"print\(error\.kind, error\)\n +# (.*)", TEXT)
     async with served(tmp_path) as api:
         with pytest.raises(EndpointError) as raised:
             await asyncio.to_thread(asking(str(api.client.make_url("/"))), "candles", coin="BTC")
