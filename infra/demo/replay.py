@@ -102,7 +102,9 @@ def _simulated(market: Market, port_file: Path) -> list[str]:
     span = f"{int(market.span_seconds)}s"
     # At such a speed the pushes of open klines, one in 2 s of market, would drown the polls: one a kline is left.
     streams = ["--streams", '{"updates": 1}']
-    return [*played, *streams, "--speed", str(market.speed), "--span", span, "--port-file", str(port_file)]
+    # So would liquidations.
+    orders = ["--liquidations-a-minute", "12"]
+    return [*played, *streams, *orders, "--speed", str(market.speed), "--span", span, "--port-file", str(port_file)]
 
 
 def _taken(market: Market) -> list[str]:

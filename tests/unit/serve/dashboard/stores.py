@@ -20,7 +20,8 @@ def answers() -> dict[str, list[Row]]:
     ]
     liquidation = {
         **{"event_time": NOON + MINUTE, "symbol": "BTCUSDT", "side": "short", "notional": Decimal("20")},
-        **{"average_price": Decimal("64310.60"), "filled_quantity": Decimal("0.002961000000000001"), "venue": "binance_futures"},
+        **{"average_price": Decimal("64310.60"), "filled_quantity": Decimal("0.002961000000000001")},
+        "venue": "binance_futures",
     }
     candle = {
         **{"open_time": NOON, "close_time": NOON + 10 * MINUTE, "open": Decimal(3), "high": Decimal(5)},
