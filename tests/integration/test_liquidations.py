@@ -2,6 +2,7 @@
 
 import asyncio
 import datetime as dt
+import ipaddress
 import itertools
 import json
 import threading
@@ -16,6 +17,7 @@ from typing import Any
 
 import asyncpg
 import msgspec
+import psutil
 import pytest
 from confluent_kafka import Producer
 
@@ -26,7 +28,8 @@ from infra.children import Child
 from infra.connect.connectors import Connector, register
 from infra.connect.plugin import SINK
 from infra.questdb.latency import frame_to_row_seconds, percentile
-from infra.stack import Liquidations, StackInfo, kill_part, restart_part, status
+from infra.stack import Liquidations, StackInfo, kill_part, processes, questdb, restart_part, status, up
+from infra.stack.layout import Layout
 from tests.integration.conftest import COINLAKE, anything_of, coinlake, own_stack, simulator, surrounded
 from tests.integration.liquidation_rows import (
     as_row,
@@ -50,9 +53,10 @@ NOON = dt.datetime(2026, 3, 1, 12, tzinfo=dt.UTC)
 
 @pytest.fixture(scope="module")
 def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[StackInfo]:
+    """A stack that was given QuestDB and Connect as it ran."""
     folder = tmp_path_factory.mktemp("liquidations")
-    with own_stack(folder / "home", Liquidations.on_free_ports()) as info:
-        yield info
+    with own_stack(folder / "home") as alone:
+        yield up(alone.home, liquidations=Liquidations.on_free_ports())
     assert anything_of(folder) == []
 
 
@@ -196,6 +200,27 @@ def test_the_reader_can_change_nothing(stack: StackInfo) -> None:
         with pytest.raises(asyncpg.PostgresError, match=r"permission|denied|read.?only|not authorized"):
             select(stack, statement)
     assert len(rows_of(stack, "kept")) == 1
+
+
+def test_everything_listens_on_loopback_and_no_password_is_told(stack: StackInfo) -> None:
+    found = processes.find(Layout(stack.home))
+    assert {each.part for each in found} == {"kafka", "minio", "questdb", "connect", "supervisord"}
+    listening = {
+        connection.laddr.ip
+        for each in found
+        for connection in each.process.net_connections("inet")
+        if connection.status == psutil.CONN_LISTEN
+    }
+    assert {
+        address for address in listening if not ipaddress.ip_address(address.removeprefix("::ffff:")).is_loopback
+    } == set()
+    said = ["\0".join(each.process.cmdline()) for each in found]
+    said += [log.read_text(errors="replace") for log in (stack.home / "logs").iterdir()]
+    with urllib.request.urlopen(f"{stack.connect_url}/connectors?expand=info", timeout=10) as answer:
+        said.append(answer.read().decode())
+    secrets = questdb.passwords(Layout(stack.home))
+    assert "${env:COINLAKE_QUESTDB_ADMIN_PASSWORD}" in said[-1]
+    assert not [text[:80] for text in said if any(secret in text for secret in secrets)]
 
 
 # --- poison ----------------------------------------------------------------------------------------------------------
