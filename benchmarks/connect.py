@@ -26,7 +26,7 @@ from infra.stack import Liquidations, embedded_stack, status
 from infra.terminal import say
 
 BACKLOG = 200_000
-PACE, PACED_SECONDS = 100.0, 30.0
+PACE, WARMUP_SECONDS, PACED_SECONDS = 100.0, 10.0, 30.0
 PATIENCE_SECONDS = 300.0
 LATER = dt.timedelta(days=30)
 """The paced rows are of another time than the backlog, so that none of them is a repeat."""
@@ -79,20 +79,28 @@ async def _measure(connect: int, questdb: int, backlog: int, paced_seconds: floa
         return cpu_seconds(tree(connect)), cpu_seconds(tree(questdb))
 
     # The few first: looking for new rows among a backlog would be measured with them.
-    rows = [liquidation(number, 86_400) for number in range(round(PACE * paced_seconds))]
-    since, before, began = dt.datetime.now(dt.UTC), used(), time.perf_counter()
-    watching = asyncio.create_task(frame_to_row_seconds(place, since, len(rows), PATIENCE_SECONDS))
-    await _send_paced(kafka, rows)
-    waits = await watching
+    early, late = round(PACE * WARMUP_SECONDS), round(PACE * (WARMUP_SECONDS + paced_seconds))
+    warm, rows = ([liquidation(number, 86_400) for number in span] for span in (range(early), range(early, late)))
+    await _sent_and_seen(kafka, place, warm)
+    before, began = used(), time.perf_counter()
+    waits = await _sent_and_seen(kafka, place, rows)
     paced = _stored(f"{PACE:g} rows/s", len(rows), time.perf_counter() - began, before, used())
     p50, p99 = percentile(waits, 0.5) * 1000, percentile(waits, 0.99) * 1000
     _command("pause")
     fill_topic(kafka, backlog)
     before, began = used(), time.perf_counter()
     _command("resume")
-    await _wait_for_rows(place, len(rows) + backlog)
+    await _wait_for_rows(place, len(warm) + len(rows) + backlog)
     waited = _stored("a backlog", backlog, time.perf_counter() - began, before, used())
     return [msgspec.structs.replace(paced, p50_ms=p50, p99_ms=p99), waited]
+
+
+async def _sent_and_seen(kafka: KafkaSettings, place: QuestDbSettings, rows: Sequence[Liquidation]) -> list[float]:
+    """Send rows at their pace, and return the seconds until each was seen."""
+    since = dt.datetime.now(dt.UTC)
+    watching = asyncio.create_task(frame_to_row_seconds(place, since, len(rows), PATIENCE_SECONDS))
+    await _send_paced(kafka, rows)
+    return await watching
 
 
 def _stored(mode: str, rows: int, seconds: float, before: tuple[float, float], after: tuple[float, float]) -> Stored:
