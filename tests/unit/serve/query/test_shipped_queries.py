@@ -146,6 +146,9 @@ async def test_gaps_say_their_state(tmp_path: Path) -> None:
         ("not recoverable", 90),
     ]
     assert len(await rows(tmp_path, lake, "gaps", limit="2")) == 2
+    assert await rows(tmp_path, lake, "gaps_unfilled") == [{"unfilled": 3, "open": 1}]
+    write(lake, GAPS, [gap(10, None, repaired_at=at(11)), *(gap(minute, None) for minute in range(20, 1520))])
+    assert await rows(tmp_path, lake, "gaps_unfilled") == [{"unfilled": 1503, "open": 1501}]
 
 
 async def test_what_was_rejected_is_shown_as_text_whatever_its_bytes(tmp_path: Path) -> None:
@@ -242,6 +245,7 @@ async def test_the_score_is_rounded_down(tmp_path: Path) -> None:
     [
         ("candles", {"coin": "BTC", "venue": "wallex", "quote": "TMN"}),
         ("gaps", {}),
+        ("gaps_unfilled", {}),
         ("rejected", {}),
         ("reconcile_score", {}),
         ("market_cap", {}),
