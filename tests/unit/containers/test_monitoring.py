@@ -37,7 +37,7 @@ OF_OTHERS = {
     # Prometheus itself.
     "up",
 }
-FUNCTIONS = {"rate", "increase", "sum", "max", "by", "time", "histogram_quantile"}
+FUNCTIONS = {"rate", "increase", "sum", "max", "by", "time", "histogram_quantile", "max_over_time", "and"}
 
 
 def grafana() -> Any:
