@@ -21,13 +21,13 @@ import psutil
 import pytest
 from confluent_kafka import Producer
 
+from benchmarks.latency import frame_to_row_seconds, percentile
 from contracts.records import Liquidation, encode
 from contracts.settings import QuestDbSettings
 from contracts.streams import ALT_LIQUIDATIONS, key_of
 from infra.children import Child
 from infra.connect.connectors import Connector, register
 from infra.connect.plugin import SINK
-from infra.questdb.latency import frame_to_row_seconds, percentile
 from infra.stack import Liquidations, StackInfo, kill_part, processes, questdb, restart_part, status, up
 from infra.stack.layout import Layout
 from tests.integration.conftest import COINLAKE, anything_of, coinlake, own_stack, simulator, surrounded
