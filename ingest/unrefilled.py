@@ -8,10 +8,11 @@ from collections.abc import AsyncGenerator, Iterator, Sequence
 
 from contracts.records import Gap, Record, replace
 from contracts.streams import Stream
-from ingest.gaps import NOT_RUNNING, WHOLE_STREAM, still_open
+from ingest.gaps import NOT_RUNNING, WHOLE_STREAM, newest_end, still_open
+from ingest.sink import BATCH_SPAN
 from ingest.source import Surroundings
 
-_ONE_BATCH = dt.timedelta(seconds=10)
+_ONE_BATCH = 2 * BATCH_SPAN
 """Of what was received within so long a batch may have been acknowledged in part when the run before ended."""
 _REMEMBERED = 10_000
 """Records that are known again when they come twice: hours of liquidations."""
@@ -37,13 +38,19 @@ class Unrefilled:
         return self._hole is None
 
     def resume(self, records: Sequence[Record], gaps: Sequence[Gap]) -> None:
-        """Take up from the newest records of the topic: since then something is missing, or since the Gap left open."""
-        for record in records[-_REMEMBERED:]:
+        """Take up from the newest records of the topic: since then something is missing, or since the Gap left open.
+
+        Where there is no record any more, it is missing since the end of the newest Gap.
+        """
+        for record in sorted(records, key=lambda record: record.ingest_time)[-_REMEMBERED:]:
             self._known[self._identity(record)] = record
         if records:
             last = max(record.ingest_time for record in records) - _ONE_BATCH
             self.newest = min(record.event_time for record in records if record.ingest_time >= last)
             self._hole = (self.newest, NOT_RUNNING)
+        elif (ended := newest_end(gaps)) is not None:
+            self.newest = ended
+            self._hole = (ended, NOT_RUNNING)
         if (gap := still_open(gaps)) is not None:
             told = gap.cause.endswith(NOT_RUNNING)
             self.newest = gap.from_time
@@ -129,7 +136,7 @@ class UnrefilledFeed:
     async def catch_up(self) -> AsyncGenerator[Record | None, None]:
         """Yield the Gap since the newest record, still open: there is nothing to fetch, for the venue tells no past.
 
-        Where the topic holds no record, nothing is known to be missing, and nothing is yielded.
+        Where the topic holds no record and no Gap, nothing is known to be missing, and nothing is yielded.
         """
         for gap in self.state.missing(self.around.now()):
             yield gap
