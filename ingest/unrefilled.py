@@ -1,6 +1,7 @@
 """What a feed knows of a venue that tells no past: what came, and since when something is missing.
 
-Such a hole is never filled. It is on record from what had surely come to the first sign of the venue after it.
+Such a hole is never filled. It is on record from what had surely come to what surely came after it: a Gap may hold
+records that came all the same, and what is missing is in one.
 """
 
 import datetime as dt
@@ -14,6 +15,11 @@ from ingest.source import Surroundings
 
 _ONE_BATCH = 2 * BATCH_SPAN
 """Of what was received within so long a batch may have been acknowledged in part when the run before ended."""
+_OVERTAKEN = dt.timedelta(seconds=2)
+"""A record may be older by less than this than one that was pushed before it: each symbol has a delay of its own.
+
+Binance pushes an order 5 to 1,012 ms after it was traded.
+"""
 _REMEMBERED = 10_000
 """Records that are known again when they come twice: hours of liquidations."""
 
@@ -46,7 +52,7 @@ class Unrefilled:
             self._known[self._identity(record)] = record
         if records:
             last = max(record.ingest_time for record in records) - _ONE_BATCH
-            self.newest = min(record.event_time for record in records if record.ingest_time >= last)
+            self.newest = min(record.event_time for record in records if record.ingest_time >= last) - _OVERTAKEN
             self._hole = (self.newest, NOT_RUNNING)
         elif (ended := newest_end(gaps)) is not None:
             self.newest = ended
@@ -62,10 +68,14 @@ class Unrefilled:
         self._hole = self._hole or (self.newest, cause)
 
     def heard(self, moment: dt.datetime, covered: dt.datetime, now: dt.datetime) -> Iterator[Gap]:
-        """Note a sign of the venue at a moment, and up to when all has come then; yield the Gap that ends there."""
+        """Note a sign of the venue at a moment, and up to when all has been pushed then; yield the Gap that ends there.
+
+        As records overtake each other the Gap ends a little later, and all has come up to a little before.
+        """
         if self._hole is not None:
-            yield self._gap(moment, now)
+            yield self._gap(moment + _OVERTAKEN, now)
             self.newest, self._hole = None, None
+        covered -= _OVERTAKEN
         self.newest = max(self.newest or covered, covered)
 
     def missing(self, now: dt.datetime) -> Iterator[Gap]:

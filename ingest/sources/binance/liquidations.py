@@ -12,7 +12,7 @@ import datetime as dt
 from collections.abc import AsyncGenerator, Iterator
 
 from contracts.errors import CoinlakeError, TransientSourceError
-from contracts.records import Gap, Liquidation, Record, Rejected
+from contracts.records import Liquidation, Record, Rejected
 from contracts.settings import IngestSettings
 from contracts.streams import ALT_LIQUIDATIONS
 from ingest.arrivals import next_of
@@ -30,8 +30,6 @@ ORDERS = "!forceOrder@arr"
 HEARTBEAT = "btcusdt@markPrice"
 _PING_SECONDS = 4 * 60
 """The venue pings every 3 minutes, and waits 10 for the answer."""
-_LATE = dt.timedelta(seconds=2)
-"""More than the 5 to 1,012 ms after its trade at which an order is pushed: one traded later may be pushed earlier."""
 _QUEUED = 2000
 _TICK_SECONDS = 0.25
 
@@ -110,7 +108,7 @@ class LiquidationFeed(UnrefilledFeed):
         if isinstance(order, Rejected):
             yield order
             return
-        yield from self._heard(order.event_time, order.ingest_time)
+        yield from self.state.heard(order.event_time, order.event_time, order.ingest_time)
         if self.state.is_new(order):
             yield order
 
@@ -118,12 +116,8 @@ class LiquidationFeed(UnrefilledFeed):
         if isinstance(pushed, Rejected):
             yield pushed
             return
-        yield from self._heard(pushed, self.around.now())
+        yield from self.state.heard(pushed, pushed, self.around.now())
         yield None
-
-    def _heard(self, moment: dt.datetime, now: dt.datetime) -> Iterator[Gap]:
-        """Note a push: no order of before it was traded later than `_LATE` after its time, all of before that came."""
-        return self.state.heard(moment + _LATE, moment - _LATE, now)
 
 
 def build(settings: IngestSettings, around: Surroundings) -> PushedSource:
