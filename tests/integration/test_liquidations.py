@@ -218,6 +218,17 @@ def test_everything_listens_on_loopback_and_no_password_is_told(stack: StackInfo
     said += [log.read_text(errors="replace") for log in (stack.home / "logs").iterdir()]
     with urllib.request.urlopen(f"{stack.connect_url}/connectors?expand=info", timeout=10) as answer:
         said.append(answer.read().decode())
+    connector = Connector.read().of_class(SINK)
+    request = urllib.request.Request(
+        f"{stack.connect_url}/connector-plugins/{SINK}/config/validate",
+        json.dumps({**connector.config, "name": connector.name}).encode(),
+        {"Content-Type": "application/json"},
+        method="PUT",
+    )
+    for asked in (f"{stack.connect_url}/connectors/{connector.name}/tasks", request):
+        with urllib.request.urlopen(asked, timeout=10) as answer:
+            said.insert(0, answer.read().decode())
+    assert json.loads(said[0])["error_count"] == 0
     secrets = questdb.passwords(Layout(stack.home))
     assert "${env:COINLAKE_QUESTDB_ADMIN_PASSWORD}" in said[-1]
     assert not [text[:80] for text in said if any(secret in text for secret in secrets)]
@@ -236,6 +247,8 @@ POISON: dict[bytes, str] = {
     json.dumps(GOOD | {"event_time": "2026-02-30T12:00:00.000Z"}).encode(): "event_time",
     json.dumps(GOOD | {"quantity": "abc"}).encode(): "quantity",
     json.dumps(GOOD | {"quantity": 0.1}).encode(): "quantity",
+    json.dumps(GOOD | {"quantity": 1}).encode(): "quantity",
+    json.dumps(GOOD | {"quantity": 18446744073709551617}).encode(): "quantity",
     json.dumps(GOOD | {"quantity": "NaN"}).encode(): "quantity",
     json.dumps(GOOD | {"quantity": ""}).encode(): "quantity",
     json.dumps(GOOD | {"quantity": "0.0000000000000000001"}).encode(): "quantity",
@@ -243,6 +256,7 @@ POISON: dict[bytes, str] = {
     json.dumps(GOOD | {"notional": "1" + "0" * 40}).encode(): "notional",
     json.dumps(GOOD | {"sampled": "perhaps"}).encode(): "sampled",
     json.dumps(GOOD | {"unheard_of": "x"}).encode(): "unheard_of",
+    json.dumps(GOOD | {"table does not exist": "x"}).encode(): "table does not exist",
     json.dumps(GOOD | {"quantity": {"value": "1"}}).encode(): "quantity",
 }
 """Messages that are no row, and a word that the reason must say."""

@@ -9,12 +9,14 @@ import pytest
 from pydantic import SecretStr
 
 from contracts.decimals import MONEY_SCALE, PRICE_SCALE
+from contracts.errors import SettingsError
 from contracts.records import Liquidation, fields_of
 from contracts.settings import QuestDbSettings
 from contracts.streams import ALT_LIQUIDATIONS, ALT_LIQUIDATIONS_DEAD_LETTERS
 from infra.connect import plugin
 from infra.connect.connectors import Connector
 from infra.connect.settings import ConnectSettings
+from infra.questdb.settings import QuestDbAdminSettings
 from infra.questdb.tables import read_statements
 from infra.settings import LiquidationSettings
 from infra.stack import Liquidations, StackInfo, connect, kafka, minio, processes, questdb, spark
@@ -180,6 +182,15 @@ def test_readers_learn_where_questdb_is_and_never_the_writers_password(
     again = read_info(Layout(tmp_path))
     assert again is not None
     assert again.questdb_password == info.questdb_password
+
+
+def test_a_password_that_the_sinks_client_would_cut_short_is_refused_and_not_shown(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setenv("COINLAKE_QUESTDB_ADMIN_PASSWORD", "hunter;2")
+    with pytest.raises(SettingsError, match=r"COINLAKE_QUESTDB_ADMIN_PASSWORD.*without a semicolon") as caught:
+        QuestDbAdminSettings.load()
+    assert "hunter" not in str(caught.value)
 
 
 def test_a_stack_without_questdb_says_nothing_of_it(tmp_path: Path) -> None:
