@@ -20,6 +20,7 @@ import msgspec
 import psutil
 import pytest
 from confluent_kafka import Producer
+from pydantic import SecretStr
 
 from benchmarks.latency import frame_to_row_seconds, percentile
 from contracts.records import Liquidation, encode
@@ -28,6 +29,7 @@ from contracts.streams import ALT_LIQUIDATIONS, key_of
 from infra.children import Child
 from infra.connect.connectors import Connector, register
 from infra.connect.plugin import SINK
+from infra.questdb.tables import apply_tables
 from infra.stack import Liquidations, StackInfo, kill_part, processes, questdb, restart_part, status, up
 from infra.stack.layout import Layout
 from tests.integration.conftest import COINLAKE, anything_of, coinlake, own_stack, simulator, surrounded
@@ -278,6 +280,27 @@ def test_poison_is_laid_aside_with_its_reason_and_all_around_it_is_there(stack: 
     assert set(letters) == set(POISON)
     assert {value: reason for value, reason in letters.items() if not reason or POISON[value] not in reason} == {}
     assert task_states(stack, NAME) == ["RUNNING", "RUNNING"]
+
+
+def test_a_table_that_is_not_there_is_waited_for_and_lays_nothing_aside(stack: StackInfo) -> None:
+    before = len(dead_letters(stack))
+    admin, _reader = questdb.passwords(Layout(stack.home))
+    address = f"127.0.0.1:{stack.ports['questdb_server_http_port']}"
+
+    def rename(table: str, name: str) -> None:
+        statements = [f"RENAME TABLE {table} TO {name}"]
+        apply_tables(address, user=questdb.ADMIN, password=SecretStr(admin), statements=statements)
+
+    rename("alt_liquidations", "elsewhere")
+    try:
+        send(stack, [liquidation("waiting", number) for number in range(20)])
+        # Longer than the sink waits between two tries.
+        time.sleep(3)
+        assert len(dead_letters(stack)) == before
+    finally:
+        rename("elsewhere", "alt_liquidations")
+    assert len(wait_for_rows(stack, "waiting", 20)) == 20
+    assert len(dead_letters(stack)) == before
 
 
 # --- again -----------------------------------------------------------------------------------------------------------

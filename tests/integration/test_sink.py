@@ -21,13 +21,16 @@ FAILED = "failed to parse line protocol:errors encountered on line(s):"
 """How QuestDB's answer begins, whosever fault it is (`LineHttpProcessorState.formatError`)."""
 DISK_FULL = 500, f"{FAILED}write error: alt_liquidations, errno: 28, error: could not open read-write"
 NOT_ALLOWED = 403, f"{FAILED}write error: alt_liquidations, errno: 0, error: permission denied"
-NO_TABLE = 400, f"{FAILED}\nerror in line 1: table: alt_liquidations; table does not exist"
+NO_TABLE = (
+    400,
+    f"{FAILED}\nerror in line 1: table: alt_liquidations; table does not exist, creating new tables is disabled",
+)
 NO_COLUMN = (
     400,
     f"{FAILED}\nerror in line 1: table: alt_liquidations, column: table does not exist; new columns are not made",
 )
 ECHOED = 400, f"{FAILED}\nerror in line 1: cannot cast value: {NO_TABLE[1]} [http-status=500, id: x, code: y, line: 1]"
-TOO_LARGE = 413, "ILP line does not fit QuestDB ILP buffer size"
+TOO_LARGE = 413, f"{FAILED}unable to read data: ILP line does not fit QuestDB ILP buffer size"
 TAKEN = 204, ""
 
 

@@ -21,7 +21,8 @@ final class Answer {
     Answer(String table) {
         noTable = Pattern.compile(
             "Could not flush buffer: failed to parse line protocol:errors encountered on line\\(s\\):(?:\\\\n|\\s)*"
-                + "error in line \\d+: table: " + Pattern.quote(table) + "; table does not exist" + STATUS);
+                + "error in line \\d+: table: " + Pattern.quote(table)
+                + "; table does not exist(?:, creating new tables is disabled)?" + STATUS);
     }
 
     /** Tells whether QuestDB has read the request and found a row that it cannot take; a missing table is no row's fault. */
