@@ -172,8 +172,10 @@ def test_a_commit_of_a_table_that_was_made_anew_is_the_newest_of_its_log(tmp_pat
     made_anew(tmp_path, lake)
     (row,) = facts.last_commits().to_pylist()
     assert (row["version"], row["newest_time"]) == (4, at(4))
+    remembering = LakeFacts(lake, LakeTables(lake, 1000))
+    assert remembering.last_commits().num_rows == 1
     shutil.rmtree(tmp_path / "lake")
-    assert facts.last_commits().num_rows == 0
+    assert facts.last_commits().num_rows == remembering.last_commits().num_rows == 0
 
 
 def test_a_published_version_that_the_log_has_no_more_has_no_newest_time(tmp_path: Path) -> None:
