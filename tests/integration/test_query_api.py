@@ -172,7 +172,7 @@ def test_totals_are_exact_sums(hours: int, symbol: str | None, api: QueryServer)
     wanted: dict[tuple[str, str, str], list[Decimal]] = defaultdict(list)
     for one in since(hours):
         if symbol in {None, one.symbol}:
-            wanted[one.symbol, one.quote, one.side].append(one.notional)
+            wanted[one.symbol, one.quote or "", one.side].append(one.notional)
     found = api.rows("liquidation_totals", hours=hours, symbol=symbol)
     assert {
         (row["symbol"], row["quote"], row["side"]): (row["liquidations"], row["notional"], row["largest"])
@@ -192,7 +192,7 @@ def test_minutes_hold_what_happened_in_them(symbol: str | None, api: QueryServer
     wanted: dict[tuple[dt.datetime, str, str], list[Decimal]] = defaultdict(list)
     for one in since(1):
         if symbol in {None, one.symbol}:
-            wanted[one.event_time.replace(second=0), one.side, one.quote].append(one.notional)
+            wanted[one.event_time.replace(second=0), one.side, one.quote or ""].append(one.notional)
     found = api.rows("liquidations_per_minute", hours=1, symbol=symbol)
     names = ("minute", "side", "quote", "liquidations", "notional")
     assert [tuple(row[name] for name in names) for row in found] == [
