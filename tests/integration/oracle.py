@@ -17,7 +17,7 @@ from confluent_kafka import Consumer, KafkaError, TopicPartition
 
 EXACT = Context(prec=120, rounding=ROUND_HALF_UP)
 QUOTES, TICKERS, GAPS, REFUSED = "coin_market_cap", "wallex", "ingest_gaps", "ingest_rejected"
-POLLS, KLINES, TRADES = "binance_ticker", "crypto_kline_data", "binance_agg_trades"
+POLLS, KLINES, TRADES, LIQUIDATIONS = "binance_ticker", "crypto_kline_data", "binance_agg_trades", "alt_liquidations"
 COMPACTED = frozenset({QUOTES, GAPS, POLLS, KLINES})
 
 _PLACES: dict[str, dict[str, int]] = {
@@ -37,6 +37,10 @@ _PLACES: dict[str, dict[str, int]] = {
         **dict.fromkeys(("quote_volume", "taker_quote_volume"), 8),
     },
     TRADES: {"price": 18, "quantity": 18},
+    LIQUIDATIONS: {
+        **dict.fromkeys(("quantity", "filled_quantity", "bankruptcy_price", "average_price"), 18),
+        "notional": 8,
+    },
 }
 _TIMES = frozenset(
     {"event_time", "ingest_time", "poll_time", "from_time", "to_time", "repaired_at", "open_time", "close_time"}
