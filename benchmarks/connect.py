@@ -8,11 +8,10 @@ import urllib.request
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
-import asyncpg
 import msgspec
 from confluent_kafka import Producer
 
-from benchmarks.latency import frame_to_row_seconds, percentile
+from benchmarks.latency import frame_to_row_seconds, percentile, reader
 from benchmarks.query_api import fill_topic, liquidation
 from benchmarks.usage import cpu_seconds, tree
 from contracts.errors import StackError
@@ -142,13 +141,7 @@ def _grid(rows: Sequence[Liquidation]) -> Iterator[tuple[float, Liquidation]]:
 
 
 async def _wait_for_rows(place: QuestDbSettings, count: int) -> None:
-    connection = await asyncpg.connect(
-        host=place.questdb_host,
-        port=place.questdb_pg_port,
-        user=place.questdb_user,
-        password=place.questdb_password.get_secret_value(),
-        database=place.questdb_database,
-    )
+    connection = await reader(place)
     try:
         deadline, found = time.monotonic() + PATIENCE_SECONDS, 0
         while (found := await connection.fetchval("SELECT count() FROM alt_liquidations")) < count:

@@ -15,6 +15,17 @@ _ARRIVED = "SELECT event_time, venue, symbol, side, ingest_time FROM alt_liquida
 Identity = tuple[dt.datetime, str, str, str]
 
 
+async def reader(place: QuestDbSettings) -> asyncpg.Connection:
+    """Connect to QuestDB as the user who may only read; close it after use."""
+    return await asyncpg.connect(
+        host=place.questdb_host,
+        port=place.questdb_pg_port,
+        user=place.questdb_user,
+        password=place.questdb_password.get_secret_value(),
+        database=place.questdb_database,
+    )
+
+
 async def frame_to_row_seconds(place: QuestDbSettings, since: dt.datetime, count: int, patience: float) -> list[float]:
     """Watch rows arrive and return, for each, the seconds from the frame's receipt (`ingest_time`) to its being seen.
 
@@ -30,13 +41,7 @@ async def frame_to_row_seconds(place: QuestDbSettings, since: dt.datetime, count
         DatabaseError: too few rows arrived in time.
     """
     seen: dict[Identity, float] = {}
-    connection = await asyncpg.connect(
-        host=place.questdb_host,
-        port=place.questdb_pg_port,
-        user=place.questdb_user,
-        password=place.questdb_password.get_secret_value(),
-        database=place.questdb_database,
-    )
+    connection = await reader(place)
     clock = asyncio.get_running_loop().time
     last = clock()
     try:
