@@ -3,6 +3,7 @@
 import subprocess
 import sys
 import time
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -17,6 +18,7 @@ from infra.stack import (
     StackInfo,
     ThreeBrokers,
     connect,
+    down,
     free_ports,
     kafka,
     processes,
@@ -38,6 +40,13 @@ THREE = {
     "kafka_3_controller_port": 9097,
 }
 COPIES = ("offsets.topic", "transaction.state.log", "share.coordinator.state.topic")
+
+
+@pytest.fixture
+def home(tmp_path: Path) -> Iterator[Path]:
+    """A folder in which nothing is to be started; whatever is all the same is stopped."""
+    yield tmp_path
+    down(tmp_path)
 
 
 def properties(part: str, ports: dict[str, int]) -> dict[str, str]:
@@ -203,28 +212,28 @@ def contents(home: Path) -> dict[str, str]:
     return {str(file.relative_to(home)): file.read_text() for file in home.rglob("kafka*/**/*") if file.is_file()}
 
 
-def test_a_home_of_one_broker_refuses_three_and_nothing_changes(tmp_path: Path) -> None:
-    started(tmp_path, ONE)
-    before = contents(tmp_path)
+def test_a_home_of_one_broker_refuses_three_and_nothing_changes(home: Path) -> None:
+    started(home, ONE)
+    before = contents(home)
     with pytest.raises(StackError) as caught:
-        up(tmp_path, free_ports(), brokers=ThreeBrokers.on_free_ports())
+        up(home, free_ports(), brokers=ThreeBrokers.on_free_ports())
     assert str(caught.value) == (
-        f"brokers: expected 1, with which {tmp_path} was started, found 3 asked for: what they hold is not moved, "
+        f"brokers: expected 1, with which {home} was started, found 3 asked for: what they hold is not moved, "
         "so run `coinlake up`, or set COINLAKE_HOME to another folder"
     )
-    assert contents(tmp_path) == before
+    assert contents(home) == before
 
 
-def test_a_home_of_three_brokers_refuses_one_and_nothing_changes(tmp_path: Path) -> None:
-    started(tmp_path, THREE)
-    before = contents(tmp_path)
+def test_a_home_of_three_brokers_refuses_one_and_nothing_changes(home: Path) -> None:
+    started(home, THREE)
+    before = contents(home)
     with pytest.raises(StackError) as caught:
-        up(tmp_path, free_ports())
+        up(home, free_ports())
     assert str(caught.value) == (
-        f"brokers: expected 3, with which {tmp_path} was started, found 1 asked for: what they hold is not moved, "
+        f"brokers: expected 3, with which {home} was started, found 1 asked for: what they hold is not moved, "
         "so run `coinlake up --brokers 3`, or set COINLAKE_HOME to another folder"
     )
-    assert contents(tmp_path) == before
+    assert contents(home) == before
 
 
 def test_a_new_home_takes_any_number_and_one_that_was_started_the_same_again(tmp_path: Path) -> None:
@@ -249,9 +258,9 @@ def test_a_start_of_three_that_was_given_up_halfway_is_a_home_of_three(tmp_path:
 
 
 def test_two_brokers_are_refused_with_the_reason(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    home: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    monkeypatch.setenv("COINLAKE_HOME", str(tmp_path))
+    monkeypatch.setenv("COINLAKE_HOME", str(home))
     assert run(["up", "--brokers", "2"]) == 2
     assert capsys.readouterr().err == ("coinlake: --brokers: expected 1 or 3 (of two, neither may be lost), found 2\n")
-    assert list(tmp_path.iterdir()) == []
+    assert list(home.iterdir()) == []
