@@ -21,7 +21,7 @@ from ingest.kafka_sink import KafkaSink
 from ingest.sink import route
 
 RECORDS, EVERY_SECONDS = 20, 0.05
-"""400 records a second; each poll has records of every partition."""
+"""400 records a second; each poll is of one symbol, and so of one partition."""
 TOPIC = BINANCE_AGG_TRADES.topic
 _SYMBOLS = [f"{base}USDT" for base in ("BTC", "ETH", "BNB", "SOL", "XRP", "ADA", "DOT", "TRX", "LTC", "BCH")]
 
@@ -69,9 +69,13 @@ class Load:
         """Return the ids of all records that the journal says were acknowledged."""
         return [poll.first + number for poll in self.acknowledged for number in range(RECORDS)]
 
-    def wait_for_one_sent_after(self, moment: float, seconds: float = 40) -> None:
-        """Wait until a poll that was sent after a moment is acknowledged."""
-        until(lambda: any(poll.sent > moment for poll in self.acknowledged), seconds, "an acknowledged poll")
+    def wait_for_each_sent_after(self, moment: float, seconds: float = 40) -> None:
+        """Wait until a poll of each symbol that was sent after a moment is acknowledged."""
+
+        def all_are() -> bool:
+            return {_symbol(poll.first) for poll in self.acknowledged if poll.sent > moment} == set(_SYMBOLS)
+
+        until(all_are, seconds, "an acknowledged poll of each symbol")
 
     async def _run(self) -> None:
         with self._journal.open("a", buffering=1) as journal:
@@ -95,8 +99,12 @@ class Load:
             write(f"{first} {sent} {time.monotonic()}\n")
 
 
+def _symbol(number: int) -> str:
+    return _SYMBOLS[number // RECORDS % len(_SYMBOLS)]
+
+
 def _trade(number: int) -> Record:
-    symbol, now = _SYMBOLS[number % len(_SYMBOLS)], dt.datetime.now(dt.UTC)
+    symbol, now = _symbol(number), dt.datetime.now(dt.UTC)
     return AggTrade(
         venue="binance",
         event_time=now,
@@ -114,9 +122,11 @@ def _trade(number: int) -> Record:
 
 
 def longest_silence(acknowledged: list[Acknowledged]) -> float:
-    """Return the longest time between two acknowledgements, in seconds."""
-    times = sorted(poll.at for poll in acknowledged)
-    return max(later - earlier for earlier, later in pairwise(times))
+    """Return the longest time between two acknowledgements of the same symbol, in seconds."""
+    times: dict[str, list[float]] = {}
+    for poll in acknowledged:
+        times.setdefault(_symbol(poll.first), []).append(poll.at)
+    return max(later - earlier for of_symbol in times.values() for earlier, later in pairwise(sorted(of_symbol)))
 
 
 def ids_in_kafka(bootstrap_servers: str, first: int) -> list[int]:
