@@ -19,6 +19,15 @@ class StackSettings(SettingsGroup):
     minio_console_port: Port = 9001
 
 
+class BrokerSettings(SettingsGroup):
+    """On which loopback ports the second and third of three embedded brokers listen; 0 takes any free port."""
+
+    kafka_2_port: Port = 9094
+    kafka_2_controller_port: Port = 9095
+    kafka_3_port: Port = 9096
+    kafka_3_controller_port: Port = 9097
+
+
 class ClusterSettings(SettingsGroup):
     """The Spark cluster of the embedded stack: its loopback ports (0 takes any free one), what each worker offers."""
 

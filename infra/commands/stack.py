@@ -4,7 +4,7 @@ from typing import Annotated
 
 import typer
 
-from contracts.errors import NoDataError
+from contracts.errors import NoDataError, SettingsError
 from contracts.settings import home
 from infra.terminal import say, table
 
@@ -16,6 +16,9 @@ def register(app: typer.Typer) -> None:
 
 
 def up(
+    brokers: Annotated[
+        int, typer.Option(help="1, or 3: each topic is on all three, and one of them may be lost", metavar="1|3")
+    ] = 1,
     cluster: Annotated[
         bool, typer.Option("--cluster", help="with a Spark standalone master and workers, for the jobs to run on")
     ] = False,
@@ -26,13 +29,16 @@ def up(
 ) -> None:
     """Start Kafka and the object store, with topics, buckets and a key for the jobs."""
     from infra import stack
-    from infra.settings import ClusterSettings, LiquidationSettings
+    from infra.settings import BrokerSettings, ClusterSettings, LiquidationSettings
 
+    if brokers not in (1, 3):
+        raise SettingsError(f"--brokers: expected 1 or 3 (of two, neither may be lost), found {brokers}")
     if workers > 1 and not cluster:
         raise typer.BadParameter("--workers goes with --cluster")
+    three = stack.ThreeBrokers(BrokerSettings.load()) if brokers == 3 else None
     wanted = stack.Cluster(workers, ClusterSettings.load()) if cluster else None
     more = stack.Liquidations(LiquidationSettings.load()) if liquidations else None
-    info = stack.up(home(), cluster=wanted, liquidations=more, say=say)
+    info = stack.up(home(), brokers=three, cluster=wanted, liquidations=more, say=say)
     places = f"Kafka {info.kafka_bootstrap_servers}, lake {info.lake}"
     if info.spark_master:
         places += f", Spark {info.spark_master}"
@@ -81,7 +87,7 @@ def logs(
     part: Annotated[
         str,
         typer.Argument(
-            help="kafka, minio, questdb, connect, spark-master, spark-worker-1, supervisord; all when left out"
+            help="kafka, kafka-2, minio, questdb, connect, spark-master, spark-worker-1, supervisord; all when left out"
         ),
     ] = "",
     lines: Annotated[int, typer.Option("--lines", "-n", min=1, help="how many of the last lines")] = 20,

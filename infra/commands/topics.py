@@ -1,7 +1,7 @@
-"""`coinlake topics apply|list`: the topics of `infra/kafka/topics.toml`."""
+"""`coinlake topics apply|list|try`: the topics of `infra/kafka/topics.toml`."""
 
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -9,7 +9,12 @@ from contracts.settings import KafkaSettings
 from contracts.topics import Topic
 from infra.terminal import say, table
 
+if TYPE_CHECKING:
+    from infra.kafka.twin import Partition
+
 File = Annotated[Path | None, typer.Option("--file", help="another topics file", exists=True, dir_okay=False)]
+
+_PLACE = ("leader", "replicas", "in sync")
 
 
 def register(app: typer.Typer) -> None:
@@ -17,6 +22,7 @@ def register(app: typer.Typer) -> None:
     group = typer.Typer(name="topics", help="Kafka topics, as declared in infra/kafka/topics.toml.")
     group.command(name="apply")(apply_command)
     group.command(name="list")(list_command)
+    group.command(name="try")(try_command)
     app.add_typer(group)
 
 
@@ -51,6 +57,42 @@ def list_command(file: File = None) -> None:
             for topic in listed
         ],
     )
+
+
+def try_command(
+    topic: Annotated[str, typer.Argument(help="a topic of the broker, of whose settings another one is made")],
+    messages: Annotated[int, typer.Option("--messages", "-n", min=1, max=1000, help="how many are sent")] = 6,
+) -> None:
+    """Send messages to a topic like TOPIC, read them back and delete it; TOPIC itself is not touched.
+
+    Each step shows the command of Kafka's own console tools that does the same.
+    """
+    from infra.kafka import trial, twin
+    from infra.kafka.admin import admin_client
+
+    servers = KafkaSettings.load().kafka_bootstrap_servers
+    client = admin_client(servers)
+    console = twin.of(client, servers, topic)
+    say(f"{console.topic} is made like {topic}: {console.replication} replicas\n  {console.create()}")
+    with twin.made(client, console) as partitions:
+        table(("partition", *_PLACE), [(str(part.number), *_place(part)) for part in partitions])
+        say(f"  {console.describe()}")
+        sent = trial.send(console, {f"key-{number}": f"message {number}" for number in range(1, messages + 1)})
+        say(f"{len(sent)} messages sent and acknowledged; by hand, each a line such as key-1:message 1")
+        say(f"  {console.produce()}")
+        back = trial.read_back(console, sent)
+        say(f"{len(back)} messages read back, each as it was sent")
+        where = {part.number: part for part in partitions}
+        table(
+            ("partition", "offset", "key", "value", *_PLACE),
+            [(str(at.partition), str(at.offset), at.key, at.value, *_place(where[at.partition])) for at in back],
+        )
+        say(f"  {console.consume(messages)}")
+    say(f"{console.topic} is deleted\n  {console.delete()}")
+
+
+def _place(part: "Partition") -> tuple[str, str, str]:
+    return str(part.leader), ",".join(map(str, part.replicas)), ",".join(map(str, part.in_sync))
 
 
 def _read(file: Path | None) -> dict[str, Topic]:

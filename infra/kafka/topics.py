@@ -13,6 +13,8 @@ from infra.kafka.admin import admin_client
 
 TOPICS_FILE = Path(__file__).parent / "topics.toml"
 HIGHEST_REPLICATION = 3
+IN_SYNC = "min.insync.replicas"
+"""How many brokers must have a message before it is acknowledged; with fewer in sync, none is taken."""
 _REACH_TIMEOUT = 5.0
 _TIMEOUT = 15.0
 
@@ -62,7 +64,7 @@ def read_topics(path: Path = TOPICS_FILE) -> dict[str, Topic]:
 def apply_topics(bootstrap_servers: str, topics: Mapping[str, Topic]) -> Applied:
     """Create the topics that are missing and report how the others differ.
 
-    The replication factor is the number of brokers, at most 3.
+    There is a copy on each broker, at most 3; of three copies, two must have a message before it is acknowledged.
 
     Raises:
         BrokerError: Kafka cannot be reached.
@@ -71,14 +73,20 @@ def apply_topics(bootstrap_servers: str, topics: Mapping[str, Topic]) -> Applied
     client = admin_client(bootstrap_servers)
     found, brokers = _metadata(client, bootstrap_servers)
     missing = [name for name in topics if name not in found]
-    replication = min(brokers, HIGHEST_REPLICATION)
-    _create(client, {name: topics[name] for name in missing}, replication)
+    _create(client, {name: topics[name] for name in missing}, brokers)
     present = [name for name in topics if name in found]
     configs = _configs(client, present, bootstrap_servers)
     drift = [
         difference
         for name in present
-        for difference in find_drift(name, topics[name], partitions=found[name][0], config=configs[name])
+        for difference in find_drift(
+            name,
+            topics[name],
+            brokers=brokers,
+            partitions=found[name][0],
+            replication=found[name][1],
+            config=configs[name],
+        )
     ]
     drifted = {difference.topic for difference in drift}
     return Applied(
@@ -88,15 +96,45 @@ def apply_topics(bootstrap_servers: str, topics: Mapping[str, Topic]) -> Applied
     )
 
 
-def find_drift(name: str, expected: Topic, *, partitions: int, config: Mapping[str, str]) -> list[Drift]:
-    """Compare a topic as it should be with its partitions and settings at the broker.
+def replication_on(brokers: int) -> int:
+    """Return how many copies a topic has on so many brokers.
+
+    >>> [replication_on(brokers) for brokers in (1, 2, 3, 5)]
+    [1, 2, 3, 3]
+    """
+    return min(brokers, HIGHEST_REPLICATION)
+
+
+def settings_on(brokers: int, topic: Topic) -> dict[str, str]:
+    """Return the settings of a topic on so many brokers: its own, and of three copies how many must be in sync.
+
+    >>> settings_on(3, Topic(partitions=1, config={"retention.ms": "1000"}))
+    {'min.insync.replicas': '2', 'retention.ms': '1000'}
+    >>> settings_on(2, Topic(partitions=1))
+    {}
+    """
+    in_sync = {IN_SYNC: "2"} if replication_on(brokers) == HIGHEST_REPLICATION else {}
+    return in_sync | topic.config
+
+
+def find_drift(
+    name: str, expected: Topic, *, brokers: int, partitions: int, replication: int, config: Mapping[str, str]
+) -> list[Drift]:
+    """Compare a topic as it should be on so many brokers with its partitions, copies and settings.
+
+    More copies than it should have are no drift.
 
     >>> wallex = Topic(partitions=1, config={"retention.ms": "1000"})
-    >>> [str(drift) for drift in find_drift("wallex", wallex, partitions=3, config={"retention.ms": "1000"})]
+    >>> found = {"partitions": 3, "replication": 1, "config": {"retention.ms": "1000"}}
+    >>> [str(drift) for drift in find_drift("wallex", wallex, brokers=1, **found)]
     ['wallex: partitions is 3, expected 1']
     """
-    pairs = [("partitions", str(expected.partitions), str(partitions))]
-    pairs += [(key, value, config.get(key, "not set")) for key, value in expected.config.items()]
+    copies = replication_on(brokers)
+    pairs = [
+        ("partitions", str(expected.partitions), str(partitions)),
+        ("replication factor", str(copies), str(min(replication, copies))),
+    ]
+    pairs += [(key, value, config.get(key, "not set")) for key, value in settings_on(brokers, expected).items()]
     return [Drift(name, setting, wanted, found) for setting, wanted, found in pairs if wanted != found]
 
 
@@ -123,7 +161,10 @@ def list_topics(bootstrap_servers: str, topics: Mapping[str, Topic]) -> list[Lis
 
 
 def _metadata(client: AdminClient, bootstrap_servers: str) -> tuple[dict[str, tuple[int, int]], int]:
-    """Return (partitions, replication factor) by topic, and the number of brokers."""
+    """Return (partitions, replication factor) by topic, and the number of brokers, those that are down among them.
+
+    Kafka names the brokers that live alone; one that is down is still named by the copies that it should have.
+    """
     try:
         metadata = client.list_topics(timeout=_REACH_TIMEOUT)
     except KafkaException as error:
@@ -132,14 +173,22 @@ def _metadata(client: AdminClient, bootstrap_servers: str) -> tuple[dict[str, tu
         name: (len(topic.partitions), max((len(part.replicas) for part in topic.partitions.values()), default=0))
         for name, topic in metadata.topics.items()
     }
-    return topics, len(metadata.brokers)
+    copies = {
+        broker for topic in metadata.topics.values() for part in topic.partitions.values() for broker in part.replicas
+    }
+    return topics, len(copies | set(metadata.brokers))
 
 
-def _create(client: AdminClient, topics: Mapping[str, Topic], replication: int) -> None:
+def _create(client: AdminClient, topics: Mapping[str, Topic], brokers: int) -> None:
     if not topics:
         return
     wanted = [
-        NewTopic(name, num_partitions=topic.partitions, replication_factor=replication, config=topic.config)
+        NewTopic(
+            name,
+            num_partitions=topic.partitions,
+            replication_factor=replication_on(brokers),
+            config=settings_on(brokers, topic),
+        )
         for name, topic in topics.items()
     ]
     for name, future in client.create_topics(wanted, operation_timeout=_TIMEOUT).items():

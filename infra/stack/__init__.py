@@ -1,5 +1,6 @@
 """The embedded stack: Kafka, MinIO and, on request, Spark, QuestDB and Kafka Connect, on loopback, by supervisord."""
 
+from infra.stack.brokers import ThreeBrokers
 from infra.stack.cluster import Cluster
 from infra.stack.crash import kill_part, restart_part
 from infra.stack.info import PartStatus, StackInfo
@@ -13,6 +14,7 @@ __all__ = [
     "Liquidations",
     "PartStatus",
     "StackInfo",
+    "ThreeBrokers",
     "down",
     "embedded_stack",
     "free_ports",

@@ -5,7 +5,7 @@ from pathlib import Path
 
 from infra.connect.connectors import Connector, register
 from infra.connect.plugin import SINK
-from infra.stack import class_archive, questdb
+from infra.stack import class_archive, kafka, questdb
 from infra.stack.layout import Layout
 from infra.stack.ports import LOOPBACK
 
@@ -37,7 +37,7 @@ def environment(layout: Layout, ports: Mapping[str, int]) -> dict[str, str]:
     """Return its environment: the variables that worker.properties and the connectors name, a password among them."""
     admin, _reader = questdb.passwords(layout)
     return {
-        "COINLAKE_KAFKA_BOOTSTRAP_SERVERS": f"{LOOPBACK}:{ports['kafka_port']}",
+        "COINLAKE_KAFKA_BOOTSTRAP_SERVERS": kafka.bootstrap_servers(ports),
         "CONNECT_LISTENER": url(ports),
         "COINLAKE_QUESTDB_HOST": LOOPBACK,
         "COINLAKE_QUESTDB_HTTP_PORT": str(ports["questdb_server_http_port"]),

@@ -13,12 +13,17 @@ from infra.stack.ports import LOOPBACK
 
 def kafka_is_ready(port: int) -> bool:
     """Tell whether the broker answers a metadata request."""
+    return brokers_known(port) > 0
+
+
+def brokers_known(port: int) -> int:
+    """Return of how many live brokers, itself among them, a broker knows; 0 while it does not answer."""
     try:
         # A refused connection is known at once; librdkafka would wait and try again.
         socket.create_connection((LOOPBACK, port), timeout=1).close()
-        return bool(admin_client(f"{LOOPBACK}:{port}").list_topics(timeout=2).brokers)
+        return len(admin_client(f"{LOOPBACK}:{port}").list_topics(timeout=2).brokers)
     except (OSError, KafkaException):
-        return False
+        return 0
 
 
 def minio_is_ready(port: int) -> bool:

@@ -8,7 +8,7 @@ from pathlib import Path
 from pydantic import SecretStr
 
 from infra.connect.plugin import SINK
-from infra.stack import connect, questdb
+from infra.stack import connect, kafka, questdb
 from infra.stack.layout import Layout, read_env, write_private
 from infra.stack.ports import LOOPBACK
 
@@ -50,8 +50,8 @@ class StackInfo:
 
     @property
     def kafka_bootstrap_servers(self) -> str:
-        """Where Kafka is."""
-        return f"{LOOPBACK}:{self.ports['kafka_port']}"
+        """Where Kafka is: all of its brokers."""
+        return kafka.bootstrap_servers(self.ports)
 
     @property
     def s3_endpoint(self) -> str:

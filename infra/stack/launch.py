@@ -16,13 +16,14 @@ from contracts.errors import StackError
 from infra import object_store
 from infra.interrupts import uninterrupted
 from infra.jars import ensure_kafka_jars
-from infra.kafka.topics import apply_topics, read_topics
 from infra.settings import StackSettings
 from infra.setup.cache import lock
 from infra.setup.java import find_java
 from infra.setup.minio import ensure_minio
 from infra.spark.settings import SparkSettings
 from infra.stack import kafka, minio, processes, questdb, stop
+from infra.stack.brokers import ThreeBrokers, refuse_another_number
+from infra.stack.brokers import start as start_brokers
 from infra.stack.cluster import Cluster, clear, grow, programs
 from infra.stack.cluster import start as start_cluster
 from infra.stack.info import StackInfo, read_info, write_info
@@ -53,6 +54,7 @@ def up(
     home: Path,
     settings: StackSettings | None = None,
     *,
+    brokers: ThreeBrokers | None = None,
     cluster: Cluster | None = None,
     liquidations: Liquidations | None = None,
     say: Say = _say_nothing,
@@ -65,13 +67,15 @@ def up(
     Args:
         home: the folder of the stack; `contracts.settings.home()` for the user's own.
         settings: the ports; read from the environment when not given.
+        brokers: two more brokers, for three copies of each topic of which one may be lost; one broker when not given.
         cluster: a Spark cluster to start beside them.
         liquidations: QuestDB and Kafka Connect to start beside them; where they run already, tables and connector are
             applied again.
         say: takes one line of progress.
 
     Raises:
-        StackError: a port is in use, there is no JDK, a part ended as it started.
+        StackError: a port is in use, there is no JDK, a part ended as it started; or the home has another number of
+            brokers.
         SettingsError: the settings of the cluster cannot be used.
         StoreError: the object store refuses to make buckets or key.
         TopicError: Kafka refuses to create a topic.
@@ -83,11 +87,12 @@ def up(
     with lock(layout.lock):
         running = running_info(layout.home)
         if running is not None:
-            return _grown(layout, running, cluster, liquidations, say)
+            return _grown(layout, running, brokers, cluster, liquidations, say)
+        refuse_another_number(layout, len(kafka.PARTS) if brokers else 1)
         if processes.find(layout):
             say("parts of a stack are still running: stopping them first")
             stop.stop(layout)
-        plan = _plan(layout, settings or StackSettings.load(), cluster, liquidations, say)
+        plan = _plan(layout, settings or StackSettings.load(), brokers, cluster, liquidations, say)
         try:
             return _launch(layout, plan, say)
         except BaseException:
@@ -101,12 +106,13 @@ def embedded_stack(
     home: Path,
     settings: StackSettings | None = None,
     *,
+    brokers: ThreeBrokers | None = None,
     cluster: Cluster | None = None,
     liquidations: Liquidations | None = None,
     say: Say = _say_nothing,
 ) -> Iterator[StackInfo]:
     """Run a stack for the length of a block, on free ports unless settings say otherwise."""
-    info = up(home, settings or free_ports(), cluster=cluster, liquidations=liquidations, say=say)
+    info = up(home, settings or free_ports(), brokers=brokers, cluster=cluster, liquidations=liquidations, say=say)
     try:
         yield info
     finally:
@@ -127,10 +133,17 @@ class _Plan:
 
 
 def _grown(
-    layout: Layout, running: StackInfo, cluster: Cluster | None, liquidations: Liquidations | None, say: Say
+    layout: Layout,
+    running: StackInfo,
+    brokers: ThreeBrokers | None,
+    cluster: Cluster | None,
+    liquidations: Liquidations | None,
+    say: Say,
 ) -> StackInfo:
-    """Add to a running stack what it lacks of what is wanted."""
+    """Add to a running stack what it lacks of what is wanted; brokers are never added."""
     info = running
+    if brokers:
+        refuse_another_number(layout, len(kafka.PARTS))
     if cluster and not cluster.wanted_ports().keys() <= info.ports.keys():
         info = grow(layout, info, cluster, SparkSettings.load(), say)
     if liquidations and not liquidations.wanted_ports().keys() <= info.ports.keys():
@@ -141,10 +154,15 @@ def _grown(
 
 
 def _plan(
-    layout: Layout, settings: StackSettings, cluster: Cluster | None, liquidations: Liquidations | None, say: Say
+    layout: Layout,
+    settings: StackSettings,
+    brokers: ThreeBrokers | None,
+    cluster: Cluster | None,
+    liquidations: Liquidations | None,
+    say: Say,
 ) -> _Plan:
     java = find_java()
-    wanted = [group.wanted_ports() for group in (cluster, liquidations) if group]
+    wanted = [group.wanted_ports() for group in (brokers, cluster, liquidations) if group]
     ports = choose_ports(settings.model_dump() | {name: port for group in wanted for name, port in group.items()})
     parts = programs(layout, cluster, ports, cluster.parts(), SparkSettings.load()) if cluster else []
     more = Programs.ensure().of(layout, ports) if liquidations else []
@@ -164,7 +182,9 @@ def _find_minio(layout: Layout, say: Say) -> Path | None:
 def _launch(layout: Layout, plan: _Plan, say: Say) -> StackInfo:
     info = _info(layout, plan)
     kafka.write_properties(layout, plan.ports)
-    parts = [Program("kafka", kafka.command(layout, plan.java, plan.jars), {})]
+    parts = [
+        Program(part, kafka.command(layout, part, plan.java, plan.jars), {}) for part in kafka.parts_among(plan.ports)
+    ]
     kafka_ready = threading.Event()
     works: list[Callable[[threading.Event], None]] = [
         lambda cancelled: _start_kafka(layout, plan, kafka_ready, cancelled, say)
@@ -222,18 +242,7 @@ def _info(layout: Layout, plan: _Plan) -> StackInfo:
 
 
 def _start_kafka(layout: Layout, plan: _Plan, ready: threading.Event, cancelled: threading.Event, say: Say) -> None:
-    began = time.monotonic()
-    kafka.format_storage(layout, plan.java, plan.jars)
-    Supervisor(layout.socket).start("kafka")
-    port = plan.ports["kafka_port"]
-    wait_ready(layout, "kafka", plan.ports, cancelled)
-    say(f"kafka: ready on {LOOPBACK}:{port} after {time.monotonic() - began:.1f} s")
-    applied = apply_topics(f"{LOOPBACK}:{port}", read_topics())
-    say(
-        f"topics: {len(applied.created)} created, {len(applied.unchanged) + len({d.topic for d in applied.drift})} kept"
-    )
-    for drift in applied.drift:
-        say(f"topics: drift: {drift}")
+    start_brokers(layout, plan.java, plan.jars, plan.ports, cancelled, say)
     ready.set()
 
 

@@ -54,15 +54,13 @@ class Layout:
         name = hashlib.sha256(os.fsencode(self.home)).hexdigest()[:16]
         return Path(tempfile.gettempdir()) / f"coinlake-{os.getuid()}-{name}" / "supervisor.sock"
 
-    @property
-    def kafka_conf(self) -> Path:
-        """The broker's server.properties."""
-        return self.home / "kafka" / "server.properties"
+    def kafka_conf(self, part: str) -> Path:
+        """Return a broker's server.properties."""
+        return self.home / part / "server.properties"
 
-    @property
-    def kafka_data(self) -> Path:
-        """The broker's log segments and metadata."""
-        return self.home / "kafka" / "data"
+    def kafka_data(self, part: str) -> Path:
+        """Return where a broker keeps its log segments and metadata."""
+        return self.home / part / "data"
 
     def new_class_archive(self, program: str) -> Path:
         """Return where a JVM writes its class archive as it ends, before it is moved into the cache."""
@@ -130,7 +128,7 @@ class Layout:
             StackError: the temporary folder of the socket is not ours alone.
         """
         classes = self.new_class_archive("any").parent
-        for folder in (self.home, self.kafka_conf.parent, self.minio_data, self.log("any").parent, classes):
+        for folder in (self.home, self.minio_data, self.log("any").parent, classes):
             folder.mkdir(parents=True, exist_ok=True)
         if self.socket.parent != self.home:
             _make_private(self.socket.parent)

@@ -5,6 +5,7 @@ import signal
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 import psutil
@@ -14,7 +15,10 @@ from infra.stack.layout import Layout
 
 _MARKS: Mapping[str, tuple[Callable[[Layout], Path], frozenset[str]]] = {
     "supervisord": (lambda layout: layout.supervisor_conf, frozenset({supervisor.MODULE})),
-    "kafka": (lambda layout: layout.kafka_conf, frozenset({kafka.MAIN, kafka.FORMAT_MAIN})),
+    **{
+        part: (partial(Layout.kafka_conf, part=part), frozenset({kafka.MAIN, kafka.FORMAT_MAIN}))
+        for part in kafka.PARTS
+    },
     "minio": (lambda layout: layout.minio_data, frozenset({"server"})),
     questdb.PART: (lambda layout: layout.questdb_data, frozenset({questdb.MAIN})),
     connect.PART: (lambda layout: layout.connect_conf, frozenset({connect.MAIN})),

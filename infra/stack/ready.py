@@ -5,13 +5,13 @@ import time
 from collections.abc import Callable, Mapping
 
 from contracts.errors import StackError
-from infra.stack import connect, health, questdb, spark
+from infra.stack import connect, health, kafka, questdb, spark
 from infra.stack.layout import Layout
 from infra.stack.supervisor import ALIVE, Supervisor, last_line
 
 READY_SECONDS = 120
 PROBES: Mapping[str, tuple[Callable[[int], bool], str]] = {
-    "kafka": (health.kafka_is_ready, "kafka_port"),
+    **{part: (health.kafka_is_ready, kafka.port_setting(part)) for part in kafka.PARTS},
     "minio": (health.minio_is_ready, "minio_port"),
     questdb.PART: (health.questdb_is_ready, "questdb_server_http_port"),
     connect.PART: (health.connect_is_ready, "connect_port"),

@@ -6,13 +6,13 @@ from pathlib import Path
 import psutil
 
 from contracts.errors import StackError
-from infra.stack import connect, processes, questdb, spark
+from infra.stack import connect, kafka, processes, questdb, spark
 from infra.stack.info import PartStatus, StackInfo, read_info, read_ports
 from infra.stack.layout import Layout
 from infra.stack.supervisor import ALIVE, ProgramState, Supervisor
 
 PORTS = {
-    "kafka": "kafka_port",
+    **{part: kafka.port_setting(part) for part in kafka.PARTS},
     "minio": "minio_port",
     questdb.PART: "questdb_server_http_port",
     connect.PART: "connect_port",

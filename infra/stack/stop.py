@@ -13,11 +13,11 @@ from infra.stack.layout import Layout
 from infra.stack.supervisor import ALIVE, STOP_SECONDS, Supervisor
 
 _JVMS = {
-    "kafka": (kafka_jars_dir, kafka.FLAGS),
+    kafka.PART: (kafka_jars_dir, kafka.FLAGS),
     connect.PART: (kafka_jars_dir, connect.FLAGS),
     questdb.PART: (questdb_jars_dir, questdb.FLAGS),
 }
-"""The parts that keep a class archive: where their jars are, and their flags."""
+"""The parts that keep a class archive, the first broker for all of them: where their jars are, and their flags."""
 STOPPED_BY_TERM = 143
 """A JVM that SIGTERM asked to end ends by itself with this code, its shutdown hooks and class archive done."""
 

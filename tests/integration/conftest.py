@@ -29,7 +29,7 @@ from infra.demo.replay import Market, replay
 from infra.setup.minio import ensure_minio
 from infra.spark.settings import SparkSettings
 from infra.spark.submit import submission
-from infra.stack import Liquidations, StackInfo, embedded_stack
+from infra.stack import Liquidations, StackInfo, ThreeBrokers, embedded_stack
 from tests.integration.oracle import Row
 from tests.integration.spoiled import ODD_AND_RIGHT, SPOILED
 
@@ -58,7 +58,9 @@ def ctrl_c_is_heard() -> None:
 
 
 @contextmanager
-def own_stack(home: Path, liquidations: Liquidations | None = None) -> Iterator[StackInfo]:
+def own_stack(
+    home: Path, liquidations: Liquidations | None = None, brokers: ThreeBrokers | None = None
+) -> Iterator[StackInfo]:
     """Run a stack of a test's own on free ports; without MinIO skip, and in CI fail."""
     try:
         ensure_minio()
@@ -66,7 +68,7 @@ def own_stack(home: Path, liquidations: Liquidations | None = None) -> Iterator[
         if os.environ.get("CI"):
             pytest.fail(f"CI needs MinIO: {error}")
         pytest.skip(str(error))
-    with embedded_stack(home, liquidations=liquidations) as info:
+    with embedded_stack(home, liquidations=liquidations, brokers=brokers) as info:
         yield info
 
 

@@ -108,7 +108,7 @@ def test_full_object_store_is_one_line_and_the_next_run_takes_up_all(tmp_path: P
 def test_full_broker_stops_the_generator_and_the_hole_is_on_record_afterwards(tmp_path: Path) -> None:
     home, log = Layout(tmp_path / "home"), tmp_path / "generator.log"
     with ExitStack() as running:
-        drive = running.enter_context(small_drive(home.kafka_data))
+        drive = running.enter_context(small_drive(home.kafka_data("kafka")))
         stack = running.enter_context(own_stack(home.home))
         base = running.enter_context(simulator(tmp_path, "--speed", "60", "--span", "2h"))
         polled = {"COINLAKE_HOME": str(home.home), "COINLAKE_DRAIN_SECONDS": "3", **stack.env(), **pointed_at(base)}

@@ -29,7 +29,7 @@ def busy(tmp_path_factory: pytest.TempPathFactory) -> Iterator[StackInfo]:
 
 def active_segment(stack: StackInfo) -> int:
     """Return the base offset of the newest segment: the name of its file in the broker's log folder."""
-    folder = Layout(stack.home).kafka_data / "coin_market_cap-0"
+    folder = Layout(stack.home).kafka_data("kafka") / "coin_market_cap-0"
     return max(int(segment.stem) for segment in folder.glob("*.log"))
 
 

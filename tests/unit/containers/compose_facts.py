@@ -1,6 +1,7 @@
 """What the compose files must say of each service, worked out from the code."""
 
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 
 from pydantic import SecretStr
 
@@ -142,7 +143,7 @@ def environments() -> dict[str, Environment]:
         "COINLAKE_HEALTH_PORT": str(HEALTH_PORT),
     }
     return {
-        "kafka": _kafka_environment(),
+        "kafka": kafka_environment(),
         "kafka-ui": {
             "KAFKA_CLUSTERS_0_NAME": "coinlake",
             "KAFKA_CLUSTERS_0_BOOTSTRAPSERVERS": INSIDE,
@@ -216,14 +217,27 @@ def _or_default(group: type[SettingsGroup], name: str) -> str:
     return f"${{COINLAKE_{name.upper()}:-{group.model_fields[name].default}}}"
 
 
-def _kafka_environment() -> Environment:
-    """Return the embedded broker's settings as the image takes them, with addresses for inside and outside."""
+def kafka_environment(
+    part: str = kafka.PART, parts: Sequence[str] = (kafka.PART,), group: type[SettingsGroup] = StackSettings
+) -> Environment:
+    """Return the settings of an embedded broker as the image takes them, with addresses for inside and outside.
+
+    Args:
+        part: the broker.
+        parts: all brokers, it among them.
+        group: the settings that have its port.
+    """
     controller = STACK.kafka_controller_port
-    embedded = dict(line.split("=", 1) for line in kafka.PROPERTIES.splitlines())
+    settings = [setting(each) for each in parts for setting in (kafka.port_setting, kafka.controller_port_setting)]
+    text = kafka.properties(part, dict.fromkeys(settings, 1), Path("/"))
+    embedded = dict(line.split("=", 1) for line in text.splitlines())
+    outside = f"OUTSIDE://127.0.0.1:{_or_default(group, kafka.port_setting(part))}"
     addresses = {
-        "controller.quorum.voters": f"{embedded['node.id']}@kafka:{controller}",
+        "controller.quorum.voters": ",".join(
+            f"{number}@{each}:{controller}" for number, each in enumerate(parts, start=1)
+        ),
         "listeners": f"INSIDE://:19092,OUTSIDE://:9092,CONTROLLER://:{controller}",
-        "advertised.listeners": f"INSIDE://{INSIDE},OUTSIDE://127.0.0.1:{_or_default(StackSettings, 'kafka_port')}",
+        "advertised.listeners": f"INSIDE://{part}:19092,{outside}",
         "controller.listener.names": "CONTROLLER",
         "listener.security.protocol.map": "INSIDE:PLAINTEXT,OUTSIDE:PLAINTEXT,CONTROLLER:PLAINTEXT",
         "inter.broker.listener.name": "INSIDE",

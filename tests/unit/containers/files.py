@@ -15,6 +15,7 @@ Document = dict[str, Any]
 PATHS = {
     "base": "docker-compose.yml",
     "crypto": "docker-compose-crypto.yml",
+    "brokers": "docker-compose-brokers.yml",
     "dockerfile": "Dockerfile",
     "dockerignore": ".dockerignore",
     "entrypoint": "entrypoint.sh",
@@ -29,6 +30,7 @@ class ContainerFiles:
 
     base: str
     crypto: str
+    brokers: str
     dockerfile: str
     dockerignore: str
     entrypoint: str
@@ -41,8 +43,12 @@ class ContainerFiles:
         return cls(**{name: (ROOT / path).read_text() for name, path in PATHS.items()})
 
     def documents(self) -> tuple[Document, Document]:
-        """Parse the two compose files, anchors and merges resolved."""
+        """Parse the two compose files that stand without a third, anchors and merges resolved."""
         return yaml.safe_load(self.base), yaml.safe_load(self.crypto)
+
+    def three_brokers(self) -> Document:
+        """Parse the compose file that puts two brokers beside the one of the base."""
+        return dict(yaml.safe_load(self.brokers))
 
     def entrypoint_commands(self) -> list[str]:
         """Return the words that entrypoint.sh acts on, in its order, help left out."""

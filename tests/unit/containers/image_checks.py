@@ -43,7 +43,7 @@ def image_problems(files: ContainerFiles, groups: Iterable[type[SettingsGroup]])
 def _tags(files: ContainerFiles) -> Iterable[str]:
     """Every image that is not ours has an exact tag, and a comment above says where it was seen."""
     stages = set(files.stages())
-    lines = [line for text in (files.dockerfile, files.base, files.crypto) for line in text.splitlines()]
+    lines = [line for text in (files.dockerfile, files.base, files.crypto, files.brokers) for line in text.splitlines()]
     for number, line in enumerate(lines):
         named = re.match(r"(?:FROM|\s+image:) (\S+)", line)
         if named is None or named[1] in stages or named[1].startswith("coinlake"):
@@ -250,7 +250,15 @@ def _simulator(files: ContainerFiles) -> Iterable[str]:
 
 def _variables(files: ContainerFiles, known: set[str]) -> Iterable[str]:
     """Every COINLAKE_ variable that is named anywhere is one of the settings."""
-    texts = (files.base, files.crypto, files.dockerfile, files.entrypoint, files.simulator_env, files.page)
+    texts = (
+        files.base,
+        files.crypto,
+        files.brokers,
+        files.dockerfile,
+        files.entrypoint,
+        files.simulator_env,
+        files.page,
+    )
     for variable in sorted({found for text in texts for found in re.findall(r"\bCOINLAKE_[A-Z0-9_]*[A-Z0-9]", text)}):
         if variable not in known:
             yield f"{variable}: expected a setting of this name"

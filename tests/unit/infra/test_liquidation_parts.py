@@ -130,7 +130,7 @@ def test_each_part_of_a_stack_is_known_by_its_command_and_is_asked_whether_it_is
     layout, java, jars = Layout(tmp_path), Path("/usr/bin/java"), tmp_path / "jars"
     jars.mkdir()
     commands = {
-        "kafka": kafka.command(layout, java, jars),
+        **{part: kafka.command(layout, part, java, jars) for part in kafka.PARTS},
         "minio": minio.command(layout, Path("/opt/minio"), {"minio_port": 1, "minio_console_port": 2}),
         questdb.PART: questdb.command(layout, java, jars),
         connect.PART: connect.command(layout, java, jars),

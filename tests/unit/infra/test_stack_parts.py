@@ -14,8 +14,7 @@ from supervisor.options import ServerOptions
 
 from contracts.errors import StackError
 from contracts.streams import STREAMS
-from contracts.topics import Topic
-from infra.kafka.topics import find_drift, read_topics
+from infra.kafka.topics import read_topics
 from infra.object_store import job_policy
 from infra.stack import class_archive
 from infra.stack.crash import send_to_those_alive
@@ -135,16 +134,6 @@ def test_a_signal_passes_over_a_process_that_has_ended_and_reaches_those_after_i
         ended.wait()
         send_to_those_alive(processes, signal.SIGKILL)
         assert alive.wait(timeout=10) == -signal.SIGKILL
-
-
-def test_drift_names_partitions_and_settings_that_differ_or_are_not_set() -> None:
-    expected = Topic(partitions=1, config={"retention.ms": "5", "cleanup.policy": "delete", "segment.ms": "7"})
-    found = find_drift("wallex", expected, partitions=2, config={"retention.ms": "6", "cleanup.policy": "delete"})
-    assert [str(drift) for drift in found] == [
-        "wallex: partitions is 2, expected 1",
-        "wallex: retention.ms is 6, expected 5",
-        "wallex: segment.ms is not set, expected 7",
-    ]
 
 
 def test_every_stream_has_a_declared_topic_stamped_by_the_broker() -> None:
