@@ -4,20 +4,18 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Protocol
 
 from contracts.records import Gap, Record
-from contracts.streams import STREAMS, Stream
+from contracts.streams import Stream, stream_of
 from ingest.gaps import PollSeen
 
 Poll = Mapping[Stream, Sequence[Record]]
 """The records of one poll by stream."""
 
-_BY_RECORD = {stream.record: stream for stream in STREAMS}
-
 
 def route(records: Iterable[Record]) -> Poll:
-    """Sort records by the stream that carries their type."""
+    """Sort records by the stream that carries them."""
     poll: dict[Stream, list[Record]] = {}
     for record in records:
-        poll.setdefault(_BY_RECORD[type(record)], []).append(record)
+        poll.setdefault(stream_of(record), []).append(record)
     return poll
 
 
