@@ -91,6 +91,8 @@ ALT_LIQUIDATIONS = Stream(
 )
 ALT_LIQUIDATIONS_DEAD_LETTERS = "alt_liquidations_dead_letters"
 """The topic of what the sink of liquidations could not read: raw messages, no records."""
+
+
 def _posts(coin: str) -> Stream:
     return Stream(
         topic=coin,

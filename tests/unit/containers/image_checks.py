@@ -238,7 +238,9 @@ def _simulator(files: ContainerFiles) -> Iterable[str]:
         "COINLAKE_WALLEX_URL": f"{base}/wallex",
         "COINLAKE_BINANCE_URL": f"{base}/binance",
         "COINLAKE_BINANCE_STREAM_URL": f"ws://simulator:{SIMULATOR_PORT}/binance",
+        "COINLAKE_X_URL": f"{base}/x",
         "COINLAKE_COINMARKETCAP_API_KEY": "simulated",
+        "COINLAKE_X_BEARER_TOKEN": "simulated",
     }
     found = dict(re.findall(r"^(\w+)=(.*)$", files.simulator_env, re.MULTILINE))
     if found != expected:
