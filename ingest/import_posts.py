@@ -74,7 +74,7 @@ async def _import(path: Path, stream: Stream, kafka: KafkaSettings, job: JobSett
 
 
 async def send_new(
-    records: Iterator[Post | Rejected], known: set[tuple[str, ...]], sink: Sink, watch: Watch
+    records: Iterator[Post | Rejected], known: set[tuple[object, ...]], sink: Sink, watch: Watch
 ) -> Imported:
     """Send what is not known, batch after batch, each acknowledged before the next.
 
@@ -94,6 +94,8 @@ async def send_new(
     return imported
 
 
-def _name(record: Record) -> tuple[str, ...]:
-    """Name what is there once: a post by its id, a rejection by its reason, which says file and line."""
-    return ("post", record.post_id) if isinstance(record, Post) else ("rejected", getattr(record, "reason", ""))
+def _name(record: Record) -> tuple[object, ...]:
+    """Name what is there once: a post by its id, a rejected row by what it says and the reason, with file and line."""
+    if isinstance(record, Rejected):
+        return record.reason, record.payload
+    return (record.post_id,) if isinstance(record, Post) else ()

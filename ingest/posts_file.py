@@ -65,12 +65,13 @@ def read_posts(
 
 
 def _post(item: Members, file_name: str, stream: Stream, ingest_time: dt.datetime) -> Post:
+    post_id = text_field("id", member(item, "id"))
     return Post(
         venue=VENUE,
         event_time=time_field("created_at", member(item, "created_at")),
         ingest_time=ingest_time,
         coin=stream.topic,
-        post_id=text_field("id", member(item, "id")),
+        post_id=post_id,
         followers=optional_count("author_followers", item),
         found_by=file_name,
         raw=raw_text(item),

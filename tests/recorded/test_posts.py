@@ -13,13 +13,14 @@ import aiohttp
 import pytest
 from pydantic import SecretStr
 
-from contracts.records import Post, Record, decode, encode
+from contracts.records import Post, Record, Rejected, decode, encode
 from contracts.settings import IngestSettings
 from contracts.streams import BITCOIN, INGEST_REJECTED
 from ingest.clock import Clock
 from ingest.follow import Follower
 from ingest.http import AiohttpClient
 from ingest.metrics import Metrics
+from ingest.posts_file import read_posts
 from ingest.runner import Outcome
 from ingest.source import Surroundings
 from ingest.sources.x.feed import PostFeed
@@ -230,3 +231,20 @@ async def test_an_expired_token_ends_the_feed_with_one_clear_line_and_an_open_ga
     assert outcome.served
     [gap] = sink.gaps
     assert (gap.stream, gap.cause, gap.to_time, gap.recoverable) == ("bitcoin", line, None, True)
+
+
+def test_recorded_files_are_read_whole_and_rows_without_an_id_are_kept_with_their_lines() -> None:
+    max_ahead = dt.timedelta(seconds=60)
+    posts = list(read_posts(POSTS, BITCOIN, LATE, max_ahead))
+    assert [said(post) for post in posts if isinstance(post, Post)] == [told(item) for item in recorded()]
+    timeline = DATA / "account_timeline_bitcoin_to_2018-06.jsonl"
+    items = [json.loads(line) for line in timeline.read_text(encoding="utf-8").splitlines()]
+    read = [post for post in read_posts(timeline, BITCOIN, LATE, max_ahead) if isinstance(post, Post)]
+    assert [(post.post_id, post.text, post.likes) for post in read] == [(i["id"], i["text"], None) for i in items]
+    spam = DATA / "spam_labelled_2019.jsonl"
+    lines = spam.read_text(encoding="utf-8").split("\n")[:-1]
+    refused = [row for row in read_posts(spam, BITCOIN, LATE, max_ahead) if isinstance(row, Rejected)]
+    assert [row.reason for row in refused] == [
+        f"{spam.name} line {number}: id: expected a text, found nothing" for number in range(1, len(lines) + 1)
+    ]
+    assert [json.loads(row.payload) for row in refused] == [json.loads(line) for line in lines]
