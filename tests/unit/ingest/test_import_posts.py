@@ -53,12 +53,18 @@ def test_each_post_is_in_the_topic_once_however_often_the_file_is_imported(tmp_p
 
 
 def test_a_row_that_is_rejected_is_kept_once_with_its_line(tmp_path: Path, cluster: str) -> None:
-    for _ in range(2):
-        run(posts_file(tmp_path, 2), cluster)
-    [message] = read_all(cluster, INGEST_REJECTED.topic, 1)
-    refused = decode(message.value() or b"", Rejected)
-    assert refused.reason == "posts.jsonl line 3: id: expected a text, found nothing"
-    assert refused.payload == b'{"text": "of nobody"}'
+    path = posts_file(tmp_path, 2)
+    for rows in (path.read_text(), path.read_text(), path.read_text() + '{"text": "of no time", "id": "9"}\n'):
+        path.write_text(rows)
+        run(path, cluster)
+    found = [decode(message.value() or b"", Rejected) for message in read_all(cluster, INGEST_REJECTED.topic, 2)]
+    assert [(one.reason, one.payload) for one in found] == [
+        ("posts.jsonl line 3: id: expected a text, found nothing", b'{"text": "of nobody"}'),
+        (
+            "posts.jsonl line 4: created_at: expected an RFC 3339 time, found nothing",
+            b'{"text": "of no time", "id": "9"}',
+        ),
+    ]
 
 
 def test_a_batch_that_is_not_acknowledged_ends_the_run_and_the_next_one_sends_it() -> None:

@@ -118,6 +118,7 @@ async def test_a_page_that_is_not_known_any_more_begins_the_poll_anew() -> None:
         await stage.polls(1)
     assert ids((await stage.polls(1))[0]) == [15, 16]
     assert stage.asked("since_id") == [None, "9", "9", "9"]
+    assert stage.asked("next_token") == [None, None, "b", None]
 
 
 async def test_a_venue_that_turns_in_a_circle_is_an_error() -> None:

@@ -2,20 +2,24 @@
 
 import datetime as dt
 import json
+from pathlib import Path
 from typing import Any
 
 import aiohttp
 import msgspec
 import pytest
 
+from contracts.errors import NoDataError, SettingsError
 from simulator.config import SimulatorConfig
 from simulator.faults import Fault, FaultKind
+from simulator.import_posts import import_posts
 from simulator.market import Market
-from simulator.wire import Request
+from simulator.recording import read_file
+from simulator.wire import Request, venue_time
 from simulator.x import SEARCH
 from simulator.x.allowance import Plan
 from simulator.x.generated import GeneratedPosts
-from simulator.x.recorded import shift_body
+from simulator.x.recorded import RecordedPosts, shift_body
 from simulator.x.tape import id_at, ms_of
 from simulator.x.venue import X
 from tests.unit.simulator.conftest import Start
@@ -203,3 +207,34 @@ def test_posts_of_a_recording_that_is_shifted_keep_times_and_ids_together() -> N
         assert ms_of(int(after["id"])) - ms_of(int(before["id"])) == 86_400_000
         assert (after["text"], after["author_id"]) == (before["text"], before["author_id"])
     assert moved["meta"]["newest_id"] == moved["data"][0]["id"]
+
+
+def test_a_recording_is_paged_by_the_query_it_was_made_with_and_by_no_other(tmp_path: Path) -> None:
+    count, second = 25, int(NOON.timestamp()) - 3600
+    path = tmp_path / "posts.jsonl"
+    path.write_text(
+        "\n".join(
+            json.dumps({"id": str(id_at((second + n) * 1000)), "text": "gm", "created_at": venue_time(NOON)})
+            for n in range(count)
+        )
+    )
+    assert import_posts(path, tmp_path / "out", "bitcoin lang:en") == count
+    client = Client()
+    client.venue = X(RecordedPosts(read_file(tmp_path / "out" / "x.jsonl.gz")), Plan())
+    found, token = [], {}
+    while True:
+        page = client.get(query="bitcoin lang:en", **token)
+        found.append(ids(page))
+        if "next_token" not in page["meta"]:
+            break
+        token = {"next_token": page["meta"]["next_token"]}
+    assert [len(one) for one in found] == [10, 10, 5]
+    assert [number for one in found for number in one] == [id_at((second + n) * 1000) for n in reversed(range(count))]
+    assert client.get(query="bitcoin") == {"meta": {"result_count": 0}}
+    with pytest.raises(
+        SettingsError, match=r"posts\.jsonl line 1: expected a post with id, text and created_at, found"
+    ):
+        path.write_text('{"id": "1"}')
+        import_posts(path, tmp_path / "out", "bitcoin")
+    with pytest.raises(NoDataError, match="import: expected recorded posts at"):
+        import_posts(tmp_path / "none.jsonl", tmp_path, "bitcoin")
