@@ -64,11 +64,12 @@ def test_every_post_of_both_topics_is_in_bronze_once(stack: StackInfo, taken: li
     for stream, table, least in ((BITCOIN, BRONZE_BITCOIN, 500), (ETHEREUM, BRONZE_ETHEREUM, 500)):
         messages, rows = told(stack, stream.topic), rows_of(lake_of(stack), table)
         assert len(messages) > least
-        due = [(dt.datetime.fromisoformat(one["event_time"]), *(one[name] for name in TOLD)) for one in messages]
-        assert sorted(map(repr, due)) == sorted(
-            repr((row["event_time"], *(row[name] for name in TOLD))) for row in rows
-        )
-        assert len({(row["venue"], row["post_id"]) for row in rows}) == len(rows)
+        due = {
+            (one["venue"], one["post_id"]): (dt.datetime.fromisoformat(one["event_time"]), *map(one.get, TOLD))
+            for one in messages
+        }
+        assert len(due) == len(messages) == len(rows)
+        assert {(row["venue"], row["post_id"]): (row["event_time"], *map(row.get, TOLD)) for row in rows} == due
         assert not any(row["repeat"] for row in rows)
         assert {row["coin"] for row in rows} == {stream.topic}
 
