@@ -5,7 +5,7 @@ BIN := .venv/bin
 # Where embedded stacks may run: the user's own, those of the demo, the reconciliation, the crash test and the benchmark.
 HOMES := .coinlake .coinlake/demo .coinlake/reconcile .coinlake/crashtest/drivers .coinlake/crashtest/generator \
 	.coinlake/bench/bench-stack .coinlake/bench/archive-stack .coinlake/bench/live-stack \
-	.coinlake/bench/connect-stack .coinlake/bench/query-stack .coinlake/live
+	.coinlake/bench/connect-stack .coinlake/bench/query-stack .coinlake/live .coinlake/dashboard
 # make reconcile DATA=FOLDER compares other archives: the exchange's 1m files become our candles, its 5m and 1h files judge them.
 DATA ?= ../shared/data/binance/klines_spot
 PYTEST := $(BIN)/python -m pytest

@@ -12,6 +12,7 @@ import asyncpg
 import msgspec
 from confluent_kafka import Producer
 
+from benchmarks.latency import frame_to_row_seconds, percentile
 from benchmarks.query_api import fill_topic, liquidation
 from benchmarks.usage import cpu_seconds, tree
 from contracts.errors import StackError
@@ -21,7 +22,6 @@ from contracts.streams import ALT_LIQUIDATIONS, key_of
 from infra.connect.connectors import Connector
 from infra.connect.settings import ConnectSettings
 from infra.environment import environment
-from infra.questdb.latency import frame_to_row_seconds, percentile
 from infra.stack import Liquidations, embedded_stack, status
 from infra.terminal import say
 

@@ -14,8 +14,9 @@ from ingest.backoff import waits
 from ingest.clock import Clock
 from ingest.gaps import WHOLE_STREAM, still_open
 from ingest.metrics import Metrics
+from ingest.new_gaps import NewGaps
 from ingest.runner import Outcome
-from ingest.sink import Sink, Tail, route
+from ingest.sink import BATCH_SPAN, Sink, Tail, route
 from ingest.source import PushedSource
 
 BATCH_RECORDS = 500
@@ -51,6 +52,8 @@ class Follower:
         self._drain_seconds = drain_seconds
         self._log = structlog.get_logger().bind(venue=source.name)
         self._waiting: asyncio.Queue[Record] = asyncio.Queue(WAITING_RECORDS)
+        self._next: Record | None = None
+        self._new_gaps = NewGaps()
         self._open: Gap | None = None
         self._failures = 0
         self._served = 0
@@ -68,6 +71,7 @@ class Follower:
             tail.newest_records(venue, stream, self._source.symbols), tail.gaps(venue, stream)
         )
         self._open = still_open(gaps)
+        self._new_gaps.know(gaps)
         self._source.resume(records, gaps)
 
     async def run(self, seconds: float | None, *, once: bool = False) -> Outcome:
@@ -163,12 +167,14 @@ class Follower:
         self._metrics.succeeded(self._source.name)
 
     async def _records(self, records: AsyncGenerator[Record | None, None]) -> AsyncGenerator[Record | None, None]:
-        """Pass records on, and close the open Gap of the whole stream once the source has caught up.
+        """Pass records on, count new Gaps, and close the open one of the whole stream once the source has caught up.
 
         A source that tells the end of that Gap by itself knows it better.
         """
         try:
             async for record in records:
+                if isinstance(record, Gap):
+                    self._count(record)
                 yield record
                 if self._open is not None and isinstance(record, Gap) and _ends(record, self._open):
                     self._open = None
@@ -212,9 +218,13 @@ class Follower:
             cause=cause,
             recoverable=self._source.refills,
         )
-        self._metrics.gap_opened(self._source.name)
+        self._count(self._open)
         self._log.warning("gap_open", since=since.isoformat(), cause=cause)
         await self._waiting.put(self._open)
+
+    def _count(self, gap: Gap) -> None:
+        if self._new_gaps.is_new(gap):
+            self._metrics.gap_opened(self._source.name)
 
     async def _send_all(self) -> None:
         while True:
@@ -224,12 +234,19 @@ class Follower:
                 self._waiting.task_done()
 
     async def _batch(self) -> list[Record]:
-        """Take what is there, and what comes within a moment, up to a full batch."""
-        batch = [await self._waiting.get()]
+        """Take what is there, and what comes within a moment, up to a full batch.
+
+        What was received long after the first is for the next one: after an outage of Kafka minutes may be waiting.
+        """
+        batch, self._next = [self._next or await self._waiting.get()], None
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(BATCH_SECONDS):
                 while len(batch) < BATCH_RECORDS:
-                    batch.append(await self._waiting.get())
+                    record = await self._waiting.get()
+                    if record.ingest_time - batch[0].ingest_time > BATCH_SPAN:
+                        self._next = record
+                        break
+                    batch.append(record)
         return batch
 
     async def _deliver(self, batch: list[Record]) -> None:

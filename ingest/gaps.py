@@ -38,6 +38,12 @@ def still_open(gaps: Iterable[Gap]) -> Gap | None:
     return max(of_it, key=lambda gap: gap.ingest_time, default=None)
 
 
+def newest_end(gaps: Iterable[Gap]) -> dt.datetime | None:
+    """Return when the last of the Gaps of a whole stream ended, None where none did."""
+    ends = (gap.to_time for gap in gaps if gap.symbol == WHOLE_STREAM and gap.to_time is not None)
+    return max(ends, default=None)
+
+
 class GapLedger:
     """Holds the newest served poll of one stream and its open Gap."""
 

@@ -67,15 +67,15 @@ class KafkaTail:
         return list(newest.values())
 
     async def newest_records(self, venue: str, stream: Stream, symbols: Sequence[str]) -> Sequence[Record]:
-        """Return the newest records of a venue, of each partition in order, some 20,000 of each.
+        """Return the newest records of a venue, of each partition in order, out of some 20,000 of each.
 
-        Where a symbol is not among them (others were refilled meanwhile), five times as many.
+        Where a symbol, or the venue, is not among them (others were refilled meanwhile), out of five times as many.
 
         Raises:
             BrokerError: the end of the topic was not reached in time.
         """
         found = await self._newest(venue, stream, self._pushed_messages)
-        if set(symbols) <= {getattr(record, "symbol", "") for record in found}:
+        if found and set(symbols) <= {getattr(record, "symbol", "") for record in found}:
             return found
         return await self._newest(venue, stream, 5 * self._pushed_messages)
 

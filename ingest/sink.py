@@ -1,5 +1,6 @@
 """Where records go, and where a start reads what went there before."""
 
+import datetime as dt
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Protocol
 
@@ -9,6 +10,9 @@ from ingest.gaps import PollSeen
 
 Poll = Mapping[Stream, Sequence[Record]]
 """The records of one poll by stream."""
+
+BATCH_SPAN = dt.timedelta(seconds=5)
+"""What was received later than this after the first record of a batch is in the next one."""
 
 
 def route(records: Iterable[Record]) -> Poll:

@@ -1,6 +1,7 @@
 """What a feed knows of a venue that tells no past: what came, and since when something is missing.
 
-Such a hole is never filled. It is on record from what had surely come to the first sign of the venue after it.
+Such a hole is never filled. It is on record from what had surely come to what surely came after it: a Gap may hold
+records that came all the same, and what is missing is in one.
 """
 
 import datetime as dt
@@ -8,11 +9,17 @@ from collections.abc import AsyncGenerator, Iterator, Sequence
 
 from contracts.records import Gap, Record, replace
 from contracts.streams import Stream
-from ingest.gaps import NOT_RUNNING, WHOLE_STREAM, still_open
+from ingest.gaps import NOT_RUNNING, WHOLE_STREAM, newest_end, still_open
+from ingest.sink import BATCH_SPAN
 from ingest.source import Surroundings
 
-_ONE_BATCH = dt.timedelta(seconds=10)
+_ONE_BATCH = 2 * BATCH_SPAN
 """Of what was received within so long a batch may have been acknowledged in part when the run before ended."""
+_OVERTAKEN = dt.timedelta(seconds=2)
+"""A record may be older by less than this than one that was pushed before it: each symbol has a delay of its own.
+
+Binance pushes an order 5 to 1,012 ms after it was traded.
+"""
 _REMEMBERED = 10_000
 """Records that are known again when they come twice: hours of liquidations."""
 
@@ -37,13 +44,19 @@ class Unrefilled:
         return self._hole is None
 
     def resume(self, records: Sequence[Record], gaps: Sequence[Gap]) -> None:
-        """Take up from the newest records of the topic: since then something is missing, or since the Gap left open."""
-        for record in records[-_REMEMBERED:]:
+        """Take up from the newest records of the topic: since then something is missing, or since the Gap left open.
+
+        Where there is no record any more, it is missing since the end of the newest Gap.
+        """
+        for record in sorted(records, key=lambda record: record.ingest_time)[-_REMEMBERED:]:
             self._known[self._identity(record)] = record
         if records:
             last = max(record.ingest_time for record in records) - _ONE_BATCH
-            self.newest = min(record.event_time for record in records if record.ingest_time >= last)
+            self.newest = min(record.event_time for record in records if record.ingest_time >= last) - _OVERTAKEN
             self._hole = (self.newest, NOT_RUNNING)
+        elif (ended := newest_end(gaps)) is not None:
+            self.newest = ended
+            self._hole = (ended, NOT_RUNNING)
         if (gap := still_open(gaps)) is not None:
             told = gap.cause.endswith(NOT_RUNNING)
             self.newest = gap.from_time
@@ -55,10 +68,14 @@ class Unrefilled:
         self._hole = self._hole or (self.newest, cause)
 
     def heard(self, moment: dt.datetime, covered: dt.datetime, now: dt.datetime) -> Iterator[Gap]:
-        """Note a sign of the venue at a moment, and up to when all has come then; yield the Gap that ends there."""
+        """Note a sign of the venue at a moment, and up to when all has been pushed then; yield the Gap that ends there.
+
+        As records overtake each other the Gap ends a little later, and all has come up to a little before.
+        """
         if self._hole is not None:
-            yield self._gap(moment, now)
+            yield self._gap(moment + _OVERTAKEN, now)
             self.newest, self._hole = None, None
+        covered -= _OVERTAKEN
         self.newest = max(self.newest or covered, covered)
 
     def missing(self, now: dt.datetime) -> Iterator[Gap]:
@@ -129,7 +146,7 @@ class UnrefilledFeed:
     async def catch_up(self) -> AsyncGenerator[Record | None, None]:
         """Yield the Gap since the newest record, still open: there is nothing to fetch, for the venue tells no past.
 
-        Where the topic holds no record, nothing is known to be missing, and nothing is yielded.
+        Where the topic holds no record and no Gap, nothing is known to be missing, and nothing is yielded.
         """
         for gap in self.state.missing(self.around.now()):
             yield gap

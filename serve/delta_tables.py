@@ -9,6 +9,9 @@ from contracts.errors import NoDataError, StoreError
 from contracts.settings import LakeSettings
 from contracts.tables import Table
 
+_PATIENCE = {"connect_timeout": "5s", "timeout": "20s", "max_retries": "1", "retry_timeout": "30s"}
+"""Of delta-rs; without it, it waits minutes for an object store that hangs."""
+
 
 def open_table(lake: LakeSettings, table: Table, version: int | None = None) -> DeltaTable:
     """Open a table as it stands, or as a version of it stood.
@@ -19,7 +22,7 @@ def open_table(lake: LakeSettings, table: Table, version: int | None = None) -> 
     """
     place = f"{lake.lake}/{table.path}"
     try:
-        return DeltaTable(place, version=version, storage_options=lake.storage_options())
+        return DeltaTable(place, version=version, storage_options={**lake.storage_options(), **_PATIENCE})
     except TableNotFoundError:
         raise NoDataError(f'expected table {table.name}, found none: run "coinlake process" first') from None
     except DeltaError as error:

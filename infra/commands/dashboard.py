@@ -13,18 +13,26 @@ def register(app: typer.Typer) -> None:
 
 def dashboard(
     simulated: Annotated[
-        bool, typer.Option("--simulate", help="liquidations of a generated market come in; no network needed")
+        bool,
+        typer.Option(
+            "--simulate",
+            help="on a stack of its own, made anew, with liquidations of a generated market",
+        ),
     ] = False,
     browser: Annotated[bool, typer.Option(help="open it in a browser")] = True,
     duration: Annotated[str | None, typer.Option(help="end after this long; without it at Ctrl-C")] = None,
 ) -> None:
     """Show the dashboard of the stack of `coinlake up --liquidations`: starts the query API and the page."""
+    from contextlib import nullcontext
+
     from contracts.settings import home
-    from infra.dashboard.run import Wish, running_dashboard
+    from infra.dashboard.run import Wish, running_dashboard, stack_of_its_own
     from infra.durations import parse_duration
     from infra.terminal import say
 
-    with running_dashboard(home(), Wish(simulated, browser, parse_duration(duration) if duration else None)) as shown:
+    wish = Wish(simulated, browser, parse_duration(duration) if duration else None)
+    folder = home() / "dashboard" if simulated else home()
+    with stack_of_its_own(folder) if simulated else nullcontext(), running_dashboard(folder, wish) as shown:
         say(f"dashboard: open {shown.url}  (query API: {shown.query_url}; Ctrl-C ends both)")
         shown.watch()
     say("dashboard: stopped")

@@ -6,14 +6,13 @@ import urllib.error
 import urllib.request
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
+from http import HTTPStatus
 from pathlib import Path
 from typing import Any, Self
 
 from contracts.errors import ConnectorError
 
 ALT_LIQUIDATIONS_FILE = Path(__file__).parent / "alt_liquidations.json"
-RUNNING_SECONDS = 60.0
-"""How long a connector may take until it and its tasks run; a worker that settles says 409 meanwhile."""
 _REQUEST_SECONDS = 30.0
 
 
@@ -35,43 +34,80 @@ class Connector:
         return replace(self, config={**self.config, "connector.class": name})
 
 
-def register(url: str, connector: Connector) -> None:
-    """Register a connector, or give one that is there these options, and wait until it and its tasks run.
+@dataclass(frozen=True)
+class Patience:
+    """How long a connector is waited for, in seconds."""
+
+    running_seconds: float = 60.0
+    """Until it and its tasks run; a worker that settles says 409 meanwhile."""
+    settled_seconds: float = 3.0
+    """For how long the same must be said of tasks that start anew until it is believed; they take tenths of one."""
+
+
+def register(url: str, connector: Connector, patience: Patience = Patience()) -> None:
+    """Register a connector, or give one that is there these options, and wait until it and its tasks run with them.
 
     A task that has failed is started again.
 
     Args:
         url: where Kafka Connect is.
         connector: what to register.
+        patience: how long it is waited for.
 
     Raises:
         ConnectorError: Connect cannot be reached, refuses the options, or a task ended with an error.
     """
-    deadline = time.monotonic() + RUNNING_SECONDS
+    deadline = time.monotonic() + patience.running_seconds
     place = f"{url}/connectors/{connector.name}"
+    before = _ask("GET", f"{place}/config")
     _ask_until(deadline, "PUT", f"{place}/config", connector.config)
-    parts = _parts(place)
-    if _failed(parts):
+    changed = before.code == HTTPStatus.OK and before.body != {**connector.config, "name": connector.name}
+    if _failed(_parts(place)):
         _ask_until(deadline, "POST", f"{place}/restart?includeTasks=true&onlyFailed=true", {})
-        # A moment passes before what has failed is said to be started again.
-        time.sleep(1)
-        parts = _parts(place)
-    while not (len(parts) > 1 and all(part["state"] == "RUNNING" for part in parts)):
-        if failed := _failed(parts):
+        changed = True
+    # Of tasks that were there before, Connect says for a moment what was true of them before.
+    settled_seconds = patience.settled_seconds if changed else 0
+    _wait_until_it_runs(place, connector, replace(patience, settled_seconds=settled_seconds))
+
+
+def _wait_until_it_runs(place: str, connector: Connector, patience: Patience) -> None:
+    """Wait until it was said for long enough that it runs with these options, or has failed."""
+    deadline = time.monotonic() + patience.running_seconds
+    found: tuple[list[str], bool] = ([], False)
+    since = time.monotonic()
+    while True:
+        parts, given = _parts(place), _is_given_to_its_tasks(place, connector)
+        now = time.monotonic()
+        looked = [part["state"] for part in parts], given
+        if looked != found:
+            found, since = looked, now
+        if now - since >= patience.settled_seconds:
+            if failed := _failed(parts):
+                reason = str(failed[0].get("trace", "")).partition(chr(10))[0]
+                raise ConnectorError(f"{connector.name} has failed: {reason}")
+            if given and len(parts) > 1 and all(part["state"] == "RUNNING" for part in parts):
+                return
+        if now > deadline:
+            states = ", ".join(found[0]) or "nothing"
+            options = "" if given else ", its tasks without its options"
             raise ConnectorError(
-                f"{connector.name} has failed: {str(failed[0].get('trace', '')).partition(chr(10))[0]}"
+                f"{connector.name}: expected it to run within {patience.running_seconds:g} s, found {states}{options}"
             )
-        if time.monotonic() > deadline:
-            found = ", ".join(part["state"] for part in parts) or "nothing"
-            raise ConnectorError(f"{connector.name}: expected it to run within {RUNNING_SECONDS:g} s, found {found}")
         time.sleep(0.1)
-        parts = _parts(place)
+
+
+def _is_given_to_its_tasks(place: str, connector: Connector) -> bool:
+    """Tell whether each task is to run with these options; both sinks hand all of theirs on to their tasks."""
+    answer = _ask("GET", f"{place}/tasks")
+    return answer.code == HTTPStatus.OK and all(
+        connector.config.items() <= task["config"].items() for task in answer.body
+    )
 
 
 def _parts(place: str) -> list[dict[str, str]]:
     """Return the states of a connector and its tasks; none before it was assigned to a worker."""
     answer = _ask("GET", f"{place}/status")
-    return [answer.body["connector"], *answer.body["tasks"]] if answer.code == 200 else []
+    return [answer.body["connector"], *answer.body["tasks"]] if answer.code == HTTPStatus.OK else []
 
 
 def _failed(parts: list[dict[str, str]]) -> list[dict[str, str]]:

@@ -11,11 +11,18 @@ from pathlib import Path
 from typing import NamedTuple
 from urllib.request import urlopen
 
+from contracts.errors import StackError
 from infra.demo.replay import coinlake
-from infra.running import Part, Running
+from infra.environment import environment
+from infra.running import PATIENCE_SECONDS, Part, Running
+from infra.settings import LiquidationSettings, StackSettings
+from infra.stack.anew import make_anew, usual_or_free_ports
+from infra.stack.launch import embedded_stack
+from infra.stack.liquidations import Liquidations
 from infra.stack.ports import LOOPBACK, choose_ports
 from infra.terminal import say
 from serve.dashboard.settings import DashboardSettings
+from serve.http_server import url_of
 
 SIMULATOR, GENERATOR, QUERY, PAGE = "liquidations-simulator", "liquidations-generator", "query", "dashboard"
 LIQUIDATIONS = "binance_liquidations"
@@ -66,14 +73,17 @@ def running_dashboard(home: Path, wish: Wish) -> Iterator[Shown]:
         StackError: a part did not start, or ends again and again; the message says which and why.
         SettingsError: a setting cannot be used.
     """
-    port = _page_port()
+    settings = DashboardSettings.load()
+    port = choose_ports({"dashboard_port": settings.dashboard_port})["dashboard_port"]
     with Running(home / "logs", say) as running:
         if wish.simulated:
             feed = coinlake("generate", "--forever", "--venue", LIQUIDATIONS)
             running.start(Part(GENERATOR, feed, _simulate(running, home)))
-        query_port = _start(running, home, Part(QUERY, coinlake("serve-query"), {"COINLAKE_QUERY_PORT": "0"}))
-        running.change(Part(QUERY, coinlake("serve-query"), {"COINLAKE_QUERY_PORT": query_port}))
-        query_url, url = f"http://{LOOPBACK}:{query_port}", f"http://{LOOPBACK}:{port}"
+        # The page alone asks it, from here.
+        here = {"COINLAKE_QUERY_HOST": LOOPBACK}
+        query_port = _start(running, home, Part(QUERY, coinlake("serve-query"), {**here, "COINLAKE_QUERY_PORT": "0"}))
+        running.change(Part(QUERY, coinlake("serve-query"), {**here, "COINLAKE_QUERY_PORT": query_port}))
+        query_url, url = f"http://{LOOPBACK}:{query_port}", url_of(settings.dashboard_host, port).rstrip("/")
         running.start(
             Part(
                 PAGE,
@@ -81,12 +91,29 @@ def running_dashboard(home: Path, wish: Wish) -> Iterator[Shown]:
                 {"COINLAKE_QUERY_URL": query_url, "COINLAKE_DASHBOARD_PORT": str(port)},
             )
         )
-        while not _answers(url):
-            running.revive()
-            time.sleep(0.1)
+        _wait_for(url, running)
         if wish.browser:
             webbrowser.open(url)
         yield Shown(url, query_url, running, wish.length)
+
+
+@contextmanager
+def stack_of_its_own(home: Path) -> Iterator[None]:
+    """Run a stack in a folder that is made anew, and let all that is started work with it and no other.
+
+    A `.env` or a shell that points at a real Kafka must not get what a simulated market tells.
+
+    Raises:
+        StackError: a part did not start.
+    """
+    make_anew(home)
+    ports = usual_or_free_ports(StackSettings.load(), say)
+    liquidations = Liquidations(usual_or_free_ports(LiquidationSettings.load(), say))
+    with (
+        embedded_stack(home, ports, liquidations=liquidations, say=say) as stack,
+        environment({**stack.env(), "COINLAKE_HOME": str(home)}),
+    ):
+        yield
 
 
 def _simulate(running: Running, home: Path) -> Mapping[str, str]:
@@ -106,13 +133,13 @@ def _start(running: Running, home: Path, part: Part) -> str:
     return running.port_in(file, part.name)
 
 
-def _page_port() -> int:
-    """Return the port that is set for the page, or a free one where that is 0.
-
-    Raises:
-        StackError: it is in use.
-    """
-    return choose_ports({"dashboard_port": DashboardSettings.load().dashboard_port})["dashboard_port"]
+def _wait_for(url: str, running: Running) -> None:
+    deadline = time.monotonic() + PATIENCE_SECONDS
+    while not _answers(url):
+        if time.monotonic() > deadline:
+            raise StackError(f"{PAGE}: expected it at {url} within {PATIENCE_SECONDS:g} s, found nothing")
+        running.revive()
+        time.sleep(0.1)
 
 
 def _answers(url: str) -> bool:

@@ -183,9 +183,7 @@ def _launch(layout: Layout, plan: _Plan, say: Say) -> StackInfo:
         parts += plan.liquidation_parts
         works.append(lambda cancelled: start_liquidations(layout, plan.ports, kafka_ready, cancelled, say))
     for part in parts:
-        log = layout.log(part.name)
-        if log.exists():
-            log.replace(log.with_name(log.name + ".1"))
+        layout.set_log_aside(part.name)
     write_conf(layout, parts)
     start(layout)
     run_side_by_side(layout, works)

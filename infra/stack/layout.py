@@ -117,6 +117,12 @@ class Layout:
         """Return the log of a part."""
         return self.home / "logs" / f"{part}.log"
 
+    def set_log_aside(self, part: str) -> None:
+        """Let a part that is to be started begin a new log, so that no earlier run's error is taken for its own."""
+        log = self.log(part)
+        if log.exists():
+            log.replace(log.with_name(log.name + ".1"))
+
     def make(self) -> None:
         """Make the folders.
 

@@ -3,6 +3,7 @@
 import os
 import signal
 import time
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -10,6 +11,15 @@ import psutil
 
 from infra.stack import connect, kafka, questdb, spark, supervisor
 from infra.stack.layout import Layout
+
+_MARKS: Mapping[str, tuple[Callable[[Layout], Path], frozenset[str]]] = {
+    "supervisord": (lambda layout: layout.supervisor_conf, frozenset({supervisor.MODULE})),
+    "kafka": (lambda layout: layout.kafka_conf, frozenset({kafka.MAIN, kafka.FORMAT_MAIN})),
+    "minio": (lambda layout: layout.minio_data, frozenset({"server"})),
+    questdb.PART: (lambda layout: layout.questdb_data, frozenset({questdb.MAIN})),
+    connect.PART: (lambda layout: layout.connect_conf, frozenset({connect.MAIN})),
+}
+"""What a part's command line bears: a file or folder of its stack, and one of these words."""
 
 
 @dataclass(frozen=True)
@@ -25,7 +35,7 @@ def find(layout: Layout) -> list[Found]:
     found = []
     for process in psutil.process_iter(["cmdline", "status"]):
         command = process.info["cmdline"] or []
-        part = _part(layout, command) or spark.part_of(layout, command, _folder(process, command))
+        part = part_of(layout, command) or spark.part_of(layout, command, _folder(process, command))
         if part is not None and process.info["status"] != psutil.STATUS_ZOMBIE and process.pid != os.getpid():
             found.append(Found(part, process))
     return found
@@ -50,17 +60,11 @@ def send(layout: Layout, number: signal.Signals) -> None:
             continue
 
 
-def _part(layout: Layout, command: list[str]) -> str | None:
-    if str(layout.supervisor_conf) in command and supervisor.MODULE in command:
-        return "supervisord"
-    if str(layout.kafka_conf) in command and (kafka.MAIN in command or kafka.FORMAT_MAIN in command):
-        return "kafka"
-    if str(layout.minio_data) in command and "server" in command:
-        return "minio"
-    if str(layout.questdb_data) in command and questdb.MAIN in command:
-        return questdb.PART
-    if str(layout.connect_conf) in command and connect.MAIN in command:
-        return connect.PART
+def part_of(layout: Layout, command: list[str]) -> str | None:
+    """Tell which part of this stack a command line is of; the parts of a cluster `spark.part_of` tells."""
+    for part, (file, words) in _MARKS.items():
+        if str(file(layout)) in command and not words.isdisjoint(command):
+            return part
     return None
 
 

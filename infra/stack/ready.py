@@ -2,7 +2,7 @@
 
 import threading
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 
 from contracts.errors import StackError
 from infra.stack import connect, health, questdb, spark
@@ -10,6 +10,14 @@ from infra.stack.layout import Layout
 from infra.stack.supervisor import ALIVE, Supervisor, last_line
 
 READY_SECONDS = 120
+PROBES: Mapping[str, tuple[Callable[[int], bool], str]] = {
+    "kafka": (health.kafka_is_ready, "kafka_port"),
+    "minio": (health.minio_is_ready, "minio_port"),
+    questdb.PART: (health.questdb_is_ready, "questdb_server_http_port"),
+    connect.PART: (health.connect_is_ready, "connect_port"),
+    spark.MASTER: (health.spark_master_is_ready, spark.ui_setting(spark.MASTER)),
+}
+"""What asks each part whether it is healthy, and on which port; of a worker its master knows."""
 
 
 def wait_ready(layout: Layout, part: str, ports: Mapping[str, int], cancelled: threading.Event | None = None) -> None:
@@ -35,15 +43,7 @@ def wait_ready(layout: Layout, part: str, ports: Mapping[str, int], cancelled: t
 
 
 def _is_ready(part: str, ports: Mapping[str, int]) -> bool:
-    if part == "kafka":
-        return health.kafka_is_ready(ports["kafka_port"])
-    if part == "minio":
-        return health.minio_is_ready(ports["minio_port"])
-    if part == questdb.PART:
-        return health.questdb_is_ready(ports["questdb_server_http_port"])
-    if part == connect.PART:
-        return health.connect_is_ready(ports["connect_port"])
-    master_page = ports[spark.ui_setting(spark.MASTER)]
-    if part == spark.MASTER:
-        return health.spark_master_is_ready(master_page)
-    return health.spark_worker_is_ready(master_page, ports[spark.ui_setting(part)])
+    if spark.is_worker(part):
+        return health.spark_worker_is_ready(ports[spark.ui_setting(spark.MASTER)], ports[spark.ui_setting(part)])
+    probe, setting = PROBES[part]
+    return probe(ports[setting])

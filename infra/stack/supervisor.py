@@ -97,6 +97,8 @@ def added(layout: Layout, programs: Sequence[Program]) -> Iterator[None]:
     """
     before = layout.supervisor_conf.read_text()
     supervisor = Supervisor(layout.socket)
+    for program in programs:
+        layout.set_log_aside(program.name)
     try:
         write_private(layout.supervisor_conf, "\n".join([before, *map(_section, programs)]))
         supervisor.add([program.name for program in programs])

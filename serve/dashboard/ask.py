@@ -5,6 +5,8 @@ from typing import Any, Protocol
 
 import pandas as pd
 
+from contracts.errors import CoinlakeError
+
 Row = dict[str, Any]
 
 
@@ -18,6 +20,15 @@ class Ask(Protocol):
     def __call__(self, key: str, **parameters: object) -> Sequence[Row]:
         """Return the rows."""
         ...
+
+
+NOTHING_THERE = "nothing_there"
+"""The query API's word for a table that is not there yet: no fault of anyone."""
+
+
+def is_nothing_there(error: CoinlakeError) -> bool:
+    """Say whether a query was refused because its table is not there yet."""
+    return getattr(error, "kind", None) == NOTHING_THERE
 
 
 def frame(rows: Sequence[Row], *, drawn: Sequence[str] = ()) -> pd.DataFrame:

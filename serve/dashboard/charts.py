@@ -32,7 +32,7 @@ def per_minute(liquidations: pd.DataFrame) -> alt.Chart:
             y=alt.Y("drawn:Q", title="notional (longs below 0)", axis=alt.Axis(format="~s")),
             color=alt.Color("side:N", scale=_SIDES, title=None, legend=_ABOVE),
             tooltip=[
-                alt.Tooltip("minute:T", format="%Y-%m-%d %H:%M"),
+                _moment("minute"),
                 "side:N",
                 alt.Tooltip("notional:Q", format=",.0f"),
                 "liquidations:Q",
@@ -97,7 +97,7 @@ def _by_open_time(frame: pd.DataFrame) -> alt.Chart:
         color=alt.condition("datum.open <= datum.close", alt.value(SHORT), alt.value(LONG)),
         opacity=alt.condition("datum.complete", alt.value(1.0), alt.value(0.45)),
         tooltip=[
-            alt.Tooltip("open_time:T", format="%Y-%m-%d %H:%M"),
+            _moment("open_time"),
             *(alt.Tooltip(f"{name}:Q", format=",.8~g") for name in ("open", "high", "low", "close", "volume")),
             "complete:N",
         ],
@@ -108,6 +108,11 @@ def _by_open_time(frame: pd.DataFrame) -> alt.Chart:
 def _readable(values: pd.Series) -> str:
     """Return the format in which numbers of this size are read: large ones by a letter, small ones digit by digit."""
     return "~s" if values.max() >= 100_000 else ",.6~g"
+
+
+def _moment(name: str) -> alt.Tooltip:
+    """Tell a time in UTC: a tooltip has no scale, and without a unit of UTC it would be the viewer's own time."""
+    return alt.Tooltip(f"utcyearmonthdatehoursminutes({name}):T", title=name, format="%Y-%m-%d %H:%M")
 
 
 def _body_width(count: int) -> float:
@@ -130,7 +135,7 @@ def area(frame: pd.DataFrame, time: str, value: str, title: str, number: str = "
         .encode(
             x=alt.X(f"{time}:T", title=None, scale=_UTC, axis=_CLOCK),
             y=alt.Y(f"{value}:Q", title=title, scale=alt.Scale(zero=False), axis=alt.Axis(format=number)),
-            tooltip=[alt.Tooltip(f"{time}:T", format="%Y-%m-%d %H:%M"), alt.Tooltip(f"{value}:Q", format=",.6~g")],
+            tooltip=[_moment(time), alt.Tooltip(f"{value}:Q", format=",.6~g")],
         )
     )
     return chart

@@ -24,7 +24,7 @@ def figures(lake: Ask, liquidations: Ask, hours: int) -> list[Figure]:
     caps = _rows(lambda: lake("market_cap", hours=hours))
     prices = _rows(lambda: lake("base_tmn_premium", limit=1))
     totals = _rows(lambda: liquidations("liquidation_totals", hours=hours))
-    gaps = _rows(lambda: lake("gaps", limit=1000))
+    gaps = _rows(lambda: lake("gaps_unfilled"))
     cap = caps[-1] if caps else None
     price = prices[0] if prices else None
     return [
@@ -37,7 +37,7 @@ def figures(lake: Ask, liquidations: Ask, hours: int) -> list[Figure]:
         ),
         Figure("Longs liquidated", _sum(totals, "long"), f"Notional of the last {hours} hours: a lower bound."),
         Figure("Shorts liquidated", _sum(totals, "short"), f"Notional of the last {hours} hours: a lower bound."),
-        Figure("Gaps", str(sum(row["state"] != "repaired" for row in gaps)), "Holes on record that are not filled."),
+        Figure("Gaps", str(gaps[0]["unfilled"]) if gaps else NONE, "Holes on record that are not filled."),
     ]
 
 

@@ -3,13 +3,15 @@
 from collections.abc import Mapping, Sequence
 
 from contracts.errors import CoinlakeError
-from serve.dashboard.ask import Ask
+from serve.dashboard.ask import Ask, is_nothing_there
 
-LIQUIDATIONS, LAKE, TOPICS = "liquidations", "lake", "topics"
+LIQUIDATIONS, LAKE, TOPICS, LAG = "liquidations", "lake", "topics", "lag"
 MARKS: Mapping[str, Sequence[str]] = {
     LIQUIDATIONS: ("liquidations_newest",),
-    LAKE: ("last_batches", "lake_newest"),
+    LAKE: ("last_batches", "lake_newest", "reconcile_score"),
     TOPICS: ("topics",),
+    # Readers advance also while nothing new comes.
+    LAG: ("lag",),
 }
 """The queries whose answers change when a store holds something new: a table's commits, then what is published."""
 
@@ -17,6 +19,7 @@ Mark = str
 """What the queries answered, as text: equal texts, equal data."""
 
 UNREADABLE: Mark = ""
+_NOT_THERE = "not there yet"
 
 
 def look(ask: Ask) -> dict[str, Mark]:
@@ -35,6 +38,15 @@ def moved(before: Mapping[str, Mark] | None, now: Mapping[str, Mark]) -> list[st
 
 def _mark(ask: Ask, queries: Sequence[str]) -> Mark:
     try:
-        return repr([sorted(row.items()) for query in queries for row in ask(query)])
+        return repr([_answered(ask, query) for query in queries])
     except CoinlakeError:
         return UNREADABLE
+
+
+def _answered(ask: Ask, query: str) -> object:
+    try:
+        return [sorted(row.items()) for row in ask(query)]
+    except CoinlakeError as error:
+        if is_nothing_there(error):
+            return _NOT_THERE
+        raise

@@ -1,5 +1,6 @@
 """The routes of the query API."""
 
+import asyncio
 import time
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
@@ -7,11 +8,13 @@ from difflib import get_close_matches
 from pathlib import Path
 
 import msgspec
+import structlog
 from aiohttp import web
 from prometheus_client import CONTENT_TYPE_LATEST
 
 from serve.access import Access
 from serve.query.errors import (
+    FaultError,
     NoTokenError,
     QueryError,
     RefusedQueryError,
@@ -33,6 +36,9 @@ PAGE = Path(__file__).parent / "page"
 LIVE_PAGE = Path(__file__).parent.parent / "live" / "page"
 _SHARED = ("early_theme.js", "theme.js", "icon.svg")
 """What our page has of the live chart's."""
+
+_LEFT = 499
+"""What is counted for a client that left before it had its answer; the word of nginx, and never sent."""
 
 Route = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
@@ -78,7 +84,7 @@ class _Routes:
     async def healthz(self, _: web.Request) -> web.StreamResponse:
         """Say that we run. A broken edit of the file of queries is told and is no reason to be started again."""
         queries, problem = self._parts.file.queries(), self._parts.file.problem
-        told = {} if problem is None else {"refused": str(problem)}
+        told = {} if problem is None else {"refused": True}  # to all: what the file says is told to readers
         return web.json_response({"healthy": True, "queries": len(queries), **told})
 
     async def metrics(self, _: web.Request) -> web.StreamResponse:
@@ -94,7 +100,8 @@ class _Routes:
         )
 
     async def listing(self, _: web.Request) -> web.StreamResponse:
-        return _json(listing_of(self._parts.file.queries().values()))
+        queries, problem = self._parts.file.queries(), self._parts.file.problem
+        return _json(listing_of(queries.values(), None if problem is None else str(problem)))
 
     async def ask(self, request: web.Request) -> web.StreamResponse:
         """Answer one question, and count it."""
@@ -106,6 +113,9 @@ class _Routes:
             return response
         except QueryError as error:
             status = error.status
+            raise
+        except asyncio.CancelledError:
+            status = _LEFT
             raise
         finally:
             known = key if key in self._parts.file.queries() else NO_KEY
@@ -148,23 +158,33 @@ class _Routes:
                 raise WrongHostError("this server has another name: see COINLAKE_QUERY_ORIGINS")
             if not self._access.allows_reader(request.query, request.headers.get("Authorization")):
                 raise NoTokenError("a token is needed: ?token=..., or Authorization: Bearer ...")
-            return await route(request)
+            response = await route(request)
+            if self._token:
+                response.headers["Cache-Control"] = "no-store"
+            return response
 
         return checked
 
     @web.middleware
     async def refusing(self, request: web.Request, handler: Route) -> web.StreamResponse:
-        """Make every refusal a body of JSON, those of aiohttp too."""
+        """Make every refusal a body of JSON, those of aiohttp and what nobody foresaw too."""
         try:
             return await handler(request)
         except QueryError as error:
-            headers = {401: {"WWW-Authenticate": "Bearer"}, 429: {"Retry-After": "1"}, 503: {"Retry-After": "2"}}
-            return _json(error.problem, status=error.status, headers=headers.get(error.status))
+            return _refusal(error)
         except web.HTTPException as error:
             if error.status < 400:
                 raise
             allow = {"Allow": error.headers["Allow"]} if "Allow" in error.headers else None
             return _json({"error": error.reason, "kind": "http"}, status=error.status, headers=allow)
+        except Exception as error:  # noqa: BLE001 -- the outermost: whoever asks is answered all the same
+            structlog.get_logger().exception("query_fault", path=request.path, fault=type(error).__name__)
+            return _refusal(FaultError("a fault of the server: its log says which"))
+
+
+def _refusal(error: QueryError) -> web.Response:
+    headers = {401: {"WWW-Authenticate": "Bearer"}, 429: {"Retry-After": "1"}, 503: {"Retry-After": "2"}}
+    return _json(error.problem, status=error.status, headers=headers.get(error.status))
 
 
 def _file(path: Path) -> Route:

@@ -10,15 +10,15 @@ MOST_BYTES = 64 * 1024 * 1024
 """How large the rows of an answer may be."""
 
 
-class TooLargeError(ValueError):
-    """The rows of an answer take more memory than they may."""
+class UnfitError(ValueError):
+    """The rows are no answer: they take more memory than they may, or hold what no value of Python is."""
 
 
 def result_of(batches: pa.RecordBatchReader, row_limit: int) -> Result:
     """Read at most so many rows, and whether there are more.
 
     Raises:
-        TooLargeError: they are larger than MOST_BYTES.
+        UnfitError: they are larger than MOST_BYTES, or one is a time or date that Python has not, such as infinity.
     """
     rows: list[tuple[Cell, ...]] = []
     size = 0
@@ -27,11 +27,20 @@ def result_of(batches: pa.RecordBatchReader, row_limit: int) -> Result:
         taken = batch.slice(0, row_limit + 1 - len(rows))
         size += taken.nbytes
         if size > MOST_BYTES:
-            raise TooLargeError(f"an answer of more than {MOST_BYTES >> 20} MiB: ask for fewer rows or columns")
-        rows.extend(zip(*(column.to_pylist() for column in taken.columns), strict=True))
+            raise UnfitError(f"an answer of more than {MOST_BYTES >> 20} MiB: ask for fewer rows or columns")
+        cells = (_cells(column, values) for column, values in zip(columns, taken.columns, strict=True))
+        rows.extend(zip(*cells, strict=True))
         if len(rows) > row_limit:
-            return Result(columns, rows[:row_limit], truncated=True)
-    return Result(columns, rows)
+            return Result(columns, rows[:row_limit], truncated=True, nbytes=size)
+    return Result(columns, rows, nbytes=size)
+
+
+def _cells(column: Column, values: pa.Array) -> list[Cell]:
+    try:
+        cells: list[Cell] = values.to_pylist()
+    except (ValueError, OverflowError) as error:
+        raise UnfitError(f"column {column.name} has a {column.type} that cannot be written: {error}") from None
+    return cells
 
 
 def _not_empty(batches: Iterable[pa.RecordBatch]) -> Iterable[pa.RecordBatch]:

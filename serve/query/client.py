@@ -32,7 +32,8 @@ class EndpointError(CoinlakeError):
     """The API did not answer with rows; the message is its own.
 
     `status` is that of HTTP, 0 where nobody answered. `kind` is the API's word for what went wrong, such as
-    `unknown_query`, `wrong_parameter`, `time_limit` or `store_down`; `unreachable` where nobody answered.
+    `unknown_query`, `wrong_parameter`, `time_limit` or `store_down`; `unreachable` where nobody answered, `truncated`
+    where there are more rows than the query may return.
     """
 
     def __init__(self, message: str, *, status: int, kind: str) -> None:
@@ -49,6 +50,7 @@ class _Column(msgspec.Struct, frozen=True):
 class _Answer(msgspec.Struct, frozen=True):
     columns: list[_Column]
     rows: list[list[Any]]
+    truncated: bool
 
 
 class _Problem(msgspec.Struct, frozen=True):
@@ -60,22 +62,29 @@ class _Problem(msgspec.Struct, frozen=True):
 
 
 def hit_endpoint(
-    key: str, *, url: str | None = None, token: str | None = None, seconds: float = PATIENCE_SECONDS, **params: object
+    key: str,
+    *,
+    url: str | None = None,
+    token: str | None = None,
+    seconds: float = PATIENCE_SECONDS,
+    cut: bool = False,
+    **params: object,
 ) -> list[Row]:
     """Ask a named query, and return its rows by the names of their columns.
 
     Decimals are `Decimal`, times `datetime` in UTC, dates `date`, binaries `bytes`. A parameter that is None is not
-    given. Rows that were cut off at the query's row limit are not told apart: `GET /api/q/KEY` says `truncated`.
+    given. An answer that was cut off at the query's row limit is an error: a part is no whole.
 
     Args:
         key: the query, as `GET /api/q` lists it.
         url: where the API is; without it COINLAKE_QUERY_URL.
         token: its token, where it has one; without it COINLAKE_QUERY_TOKEN.
         seconds: how long to wait.
+        cut: take the first rows where there are more than the query may return.
         params: the query's parameters. One that is called as an argument of ours cannot be given.
 
     Raises:
-        EndpointError: it was refused, or nobody answered.
+        EndpointError: it was refused, nobody answered, or there are more rows than `row_limit` and `cut` is false.
         SettingsError: COINLAKE_QUERY_URL is no URL.
     """
     settings = ClientSettings.load()
@@ -84,7 +93,15 @@ def hit_endpoint(
     given = {name: _written(value) for name, value in params.items() if value is not None}
     asked = f"{base}/api/q/{urllib.parse.quote(key, safe='')}?{urllib.parse.urlencode(given)}"
     headers = {"Accept": "application/json", **({"Authorization": f"Bearer {known}"} if known else {})}
-    return _rows(_body(urllib.request.Request(asked, headers=headers), base, seconds))
+    answer = _answer(_body(urllib.request.Request(asked, headers=headers), base, seconds))
+    if answer.truncated and not cut:
+        raise EndpointError(
+            f"query {key}: expected all rows, found more than its row limit of {len(answer.rows)} (ask for less, or"
+            " take the first ones with cut=True)",
+            status=200,
+            kind="truncated",
+        )
+    return _rows(answer)
 
 
 def asking(url: str, token: str = "") -> Callable[..., list[Row]]:
@@ -116,11 +133,14 @@ def _refused(status: int, body: bytes) -> EndpointError:
     return EndpointError(f"{message} ({problem.hint})" if problem.hint else message, status=status, kind=problem.kind)
 
 
-def _rows(body: bytes) -> list[Row]:
+def _answer(body: bytes) -> _Answer:
     try:
-        answer = msgspec.json.decode(body, type=_Answer)
+        return msgspec.json.decode(body, type=_Answer)
     except (msgspec.MsgspecError, UnicodeDecodeError) as error:
         raise EndpointError(f"expected an answer of the query API, found: {error}", status=200, kind="http") from None
+
+
+def _rows(answer: _Answer) -> list[Row]:
     readers = [(column.name, _READERS.get(column.type)) for column in answer.columns]
     return [
         {

@@ -1,6 +1,7 @@
 """DuckDB in memory: it reads the Arrow tables that it is given, and nothing else of this machine or the network."""
 
 import asyncio
+import threading
 from collections.abc import Callable, Collection, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
 from typing import TypeAlias
@@ -9,11 +10,11 @@ import duckdb
 import pyarrow as pa
 from pyarrow import dataset as ds
 
-from serve.query.arrow_result import TooLargeError, result_of
+from serve.query.arrow_result import UnfitError, result_of
 from serve.query.duck_sql import Parsed, parse, varying_functions
 from serve.query.errors import StoreDownError
 from serve.query.failed import first_line, refused, stopped
-from serve.query.queries import Named
+from serve.query.queries import STORE_NAMES, Named
 from serve.query.remembered import Remembered
 from serve.query.result import Result
 from serve.query.values import Value
@@ -25,8 +26,8 @@ Sources = Callable[[bool], Mapping[str, Source]]
 _STOP_SECONDS = 0.02
 _GRACE_SECONDS = 2.0
 _BATCH_ROWS = 2048
-_EXTRA_THREADS = 2
-"""Beyond those that may run: a thread that is still opening files after its time is up holds nobody else up."""
+_EXTRA_THREADS = 4
+"""Beyond those that may run: a thread that is still opening files after its time is up holds few others up."""
 _FAULTS_OF_THE_QUERY = (
     duckdb.BinderException,
     duckdb.CatalogException,
@@ -48,7 +49,11 @@ _READING = "reading the stream registered as"
 
 
 class Duck:
-    """One DuckDB for all queries; each has a connection of its own, whose tables are gone with it."""
+    """One DuckDB for all queries; each has a connection of its own, whose tables are gone with it.
+
+    Every store has threads of its own, so many as may run of its queries and a few more: a store that hangs holds up
+    no other.
+    """
 
     def __init__(self, *, threads: int, memory: str, running: int) -> None:
         self._remembered = Remembered()
@@ -65,7 +70,10 @@ class Duck:
         self._root.execute("SET TimeZone = 'UTC'")
         self._root.execute("SET enable_external_access = false")
         self._root.execute("SET lock_configuration = true")
-        self._pool = ThreadPoolExecutor(running + _EXTRA_THREADS, thread_name_prefix="duckdb")
+        self._pools = {
+            store: ThreadPoolExecutor(running + _EXTRA_THREADS, thread_name_prefix=f"duckdb_{store}")
+            for store in STORE_NAMES
+        }
         self._stopping: set[asyncio.Task[None]] = set()
 
         self._varying = varying_functions(self._root)
@@ -88,17 +96,26 @@ class Duck:
         Raises:
             RefusedQueryError: DuckDB refuses it.
             TimeLimitError: it took too long.
+            StoreDownError: its tables were not even open by then.
             QueryError: what `sources` raises.
         """
-        connection = self._root.cursor()
-        done = self._pool.submit(_work, connection, named, values, sources, self._remembered_for(named))
+        connection, opened = self._root.cursor(), threading.Event()
+
+        def open_sources(anew: bool) -> Mapping[str, Source]:
+            opened.clear()
+            found = sources(anew)
+            opened.set()
+            return found
+
+        pool = self._pools[named.query.store]
+        done = pool.submit(_work, connection, named, values, open_sources, self._remembered_for(named))
         answered = asyncio.wrap_future(done)
         answered.add_done_callback(_heard)
         try:
             async with asyncio.timeout(named.query.time_limit_seconds):
                 return await asyncio.shield(answered)
         except TimeoutError:
-            raise stopped(named) from None
+            raise (stopped(named) if opened.is_set() else _hangs(named)) from None
         finally:
             stopping = asyncio.create_task(_stopped(connection, done))
             self._stopping.add(stopping)
@@ -112,8 +129,20 @@ class Duck:
 
     def close(self) -> None:
         """End all threads."""
-        self._pool.shutdown(wait=True, cancel_futures=True)
+        for pool in self._pools.values():
+            pool.shutdown(wait=False, cancel_futures=True)
+        for pool in self._pools.values():
+            pool.shutdown(wait=True)
         self._root.close()
+
+
+def _hangs(named: Named) -> StoreDownError:
+    """Make the error of a query whose tables could not be opened in its time."""
+    return StoreDownError(
+        f"{named.query.store}: does not answer",
+        expected=f"open tables within {named.query.time_limit_seconds:g} s",
+        found="none yet",
+    )
 
 
 def _heard(answered: "asyncio.Future[Result]") -> None:
@@ -180,7 +209,7 @@ def _run(
     relation = connection.sql(_sql(named), params=given)
     try:
         return result_of(relation.to_arrow_reader(_BATCH_ROWS), named.query.row_limit)
-    except TooLargeError as error:
+    except UnfitError as error:
         raise refused(named, str(error)) from None
 
 

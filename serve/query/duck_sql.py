@@ -21,8 +21,13 @@ class Parsed(NamedTuple):
 
 
 def varying_functions(connection: duckdb.DuckDBPyConnection) -> frozenset[str]:
-    """Return the functions that do not always say the same of the same, as DuckDB knows them; `age` may mean now."""
-    rows = connection.execute("SELECT function_name FROM duckdb_functions() WHERE stability <> 'CONSISTENT'").fetchall()
+    """Return the functions that do not always say the same of the same, or of which DuckDB does not say that they do.
+
+    It says nothing of macros, such as `ago`, and of functions that make tables, such as `query`. `age` may mean now.
+    """
+    rows = connection.execute(
+        "SELECT function_name FROM duckdb_functions() WHERE stability IS DISTINCT FROM 'CONSISTENT'"
+    ).fetchall()
     return frozenset({"age", *(name for (name,) in rows)})
 
 

@@ -105,6 +105,10 @@ class StoreDownError(QueryError):
     kind = "store_down"
 
 
+class FaultError(QueryError):
+    """A fault of the server's own; its log says which."""
+
+
 ERRORS: tuple[type[QueryError], ...] = (
     ParameterError,
     NoTokenError,
@@ -115,6 +119,7 @@ ERRORS: tuple[type[QueryError], ...] = (
     RefusedQueryError,
     TimeLimitError,
     BusyError,
+    FaultError,
     StoreDownError,
 )
 """All that a client may meet."""

@@ -9,6 +9,7 @@ from contracts.errors import NoDataError, SettingsError, StoreError
 from contracts.tables import LANDINGS, Landing
 from serve.query.duck import Duck
 from serve.query.errors import StoreDownError
+from serve.query.failed import first_line
 from serve.query.fresh import Fresh
 from serve.query.kafka_facts import MESSAGES, MOST_MESSAGES, TOPICS, KafkaFacts, Row
 from serve.query.lake_tables import LakeTables
@@ -41,7 +42,7 @@ class KafkaStore:
         self._duck = duck
         self._slots = slots
         self._rows: Fresh[list[Row]] = Fresh(fresh_seconds)
-        self._landed: dict[str, tuple[int, dict[int, int]]] = {}
+        self._landed: dict[str, tuple[tuple[object, int], dict[int, int]]] = {}
 
     def check(self, named: Named) -> None:
         """See `Store.check`."""
@@ -62,6 +63,12 @@ class KafkaStore:
         """See `Store.close`; DuckDB is not ours, and clients of Kafka end with their last use."""
 
     def _table(self, name: str, values: Mapping[str, Value | None], anew: bool) -> pa.Table:
+        try:
+            return self._read(name, values, anew)
+        except StoreError as error:
+            raise StoreDownError(f"kafka: {error}") from None
+
+    def _read(self, name: str, values: Mapping[str, Value | None], anew: bool) -> pa.Table:
         if name == "messages":
             topic, limit = values["topic"], values["limit"]
             rows = self._facts.newest(str(topic), limit if isinstance(limit, int) else MOST_MESSAGES)
@@ -89,19 +96,25 @@ class KafkaStore:
                 found.append(_lag_of("connect", row["group"], place, row["next_offset"], ends[place]))
         return found
 
-    def _landed_offsets(self, landing: Landing, partitions: int) -> dict[int, int] | None:
+    def _landed_offsets(self, landing: Landing, partitions: int, *, anew: bool = False) -> dict[int, int] | None:
         """Return the next offsets of a bronze table; None where there is no table yet."""
         name = landing.table.name
         try:
-            found = self._lake.delta(landing.table)
-            version, offsets = self._landed.get(name, (-1, {}))
-            if version != found.version():
+            found = self._lake.delta(landing.table, anew=anew)
+            # Before its files are read: others may bring it up to now meanwhile.
+            version = found.metadata().id, found.version()
+            known, offsets = self._landed.get(name, (None, {}))
+            if known != version:
                 offsets = next_offsets(found, partitions)
-                self._landed[name] = found.version(), offsets
+                self._landed[name] = version, offsets
         except NoDataError:
             return None
-        except (StoreError, OSError) as error:
-            raise StoreDownError(f"lake: {str(error).splitlines()[0]}") from None
+        except StoreError as error:
+            raise StoreDownError(f"lake: {error}") from None
+        except (KeyError, OSError) as error:
+            if not anew:  # its files were removed or replaced
+                return self._landed_offsets(landing, partitions, anew=True)
+            raise StoreDownError(f"lake: cannot read {name}", found=first_line(str(error))) from None
         return offsets
 
 

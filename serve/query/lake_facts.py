@@ -2,8 +2,7 @@
 
 import datetime as dt
 from collections.abc import Callable, Mapping
-from functools import partial
-from typing import Any
+from typing import Any, TypeVar
 
 import msgspec
 import pyarrow as pa
@@ -13,10 +12,12 @@ from pyarrow import compute as pc
 from contracts.errors import NoDataError, StoreError
 from contracts.settings import LakeSettings
 from contracts.tables import PUBLISHED, TABLES, Table
+from serve.delta_tables import open_table
 from serve.published import read_file, version_file
 from serve.query.lake_tables import LakeTables
 from serve.reconcile.stored import LATEST, Stored
 
+T = TypeVar("T")
 _TIME = pa.timestamp("us", "UTC")
 _TIME_COLUMNS = ("event_time", "open_time", "kafka_time")
 """By which of its columns a table is told to be new: the first of these that it has."""
@@ -59,13 +60,13 @@ class LakeFacts:
         self._lake = lake
         self._tables = tables
         self._newest: dict[tuple[str, int], dt.datetime | None] = {}
-        self.readers: Mapping[str, Callable[[], pa.Table]] = {
+        self.readers: Mapping[str, Callable[[bool], pa.Table]] = {
             "last_commits": self.last_commits,
-            "publishes": self.publishes,
-            "reconcile_scores": self.reconcile_scores,
+            "publishes": lambda _: self.publishes(),
+            "reconcile_scores": lambda _: self.reconcile_scores(),
         }
 
-    def last_commits(self) -> pa.Table:
+    def last_commits(self, anew: bool = False) -> pa.Table:
         """Read the newest commit of each Delta table that is there: when, what, how many rows it wrote.
 
         Raises:
@@ -74,21 +75,9 @@ class LakeFacts:
         rows = []
         for table in TABLES:
             try:
-                found = self._tables.delta(table)
+                rows.append(self._last_commit(table, anew))
             except NoDataError:
                 continue
-            (commit,) = _read(table, partial(found.history, 1))
-            rows.append(
-                {
-                    "layer": str(table.layer),
-                    "name": table.name,
-                    "version": found.version(),
-                    "committed_at": _moment(commit["timestamp"]),
-                    "operation": commit.get("operation"),
-                    "rows": _rows_written(commit),
-                    "newest_time": self._newest_time(table, found),
-                }
-            )
         return pa.Table.from_pylist(rows, _COMMITS)
 
     def publishes(self) -> pa.Table:
@@ -102,7 +91,8 @@ class LakeFacts:
             kept = read_file(self._lake, version_file(table))
             if kept is None:
                 continue
-            version = msgspec.json.decode(kept[0], type=_Published).version
+            version = _decoded(version_file(table), kept[0], _Published).version
+            self._tables.tell(table.name, version)
             rows.append(
                 {
                     "name": table.name,
@@ -123,35 +113,77 @@ class LakeFacts:
         kept = read_file(self._lake, LATEST)
         if kept is None:
             raise NoDataError('expected a score of the candles, found none: run "coinlake reconcile" first')
-        stored = msgspec.json.decode(kept[0], type=Stored)
+        stored = _decoded(LATEST, kept[0], Stored)
         return pa.Table.from_pylist(
             [{"made_at": stored.made_at, **msgspec.structs.asdict(score)} for score in stored.result.scores], _SCORES
         )
 
+    def _last_commit(self, table: Table, anew: bool) -> Mapping[str, object]:
+        """Read the newest commit; once more where the log was removed between its opening and this."""
+        found = self._tables.delta(table, anew=anew)
+        try:
+            commits = found.history(1)
+        except OSError as error:
+            if anew:
+                raise _unreadable(table, error) from None
+            commits = []
+        if not commits and not anew:
+            return self._last_commit(table, anew=True)
+        commit = commits[0] if commits else {}
+        return {
+            "layer": str(table.layer),
+            "name": table.name,
+            "version": commit.get("version", found.version()),
+            "committed_at": _moment(commit["timestamp"]) if "timestamp" in commit else None,
+            "operation": commit.get("operation"),
+            "rows": _rows_written(commit),
+            "newest_time": self._newest_time(table, found),
+        }
+
     def _newest_time_of(self, table: Table, version: int) -> dt.datetime | None:
-        found = self._tables.delta(table)
-        if (table.name, version) not in self._newest and found.version() != version:
-            found = DeltaTable(found.table_uri, version=version, storage_options=self._lake.storage_options())
-        return self._newest_time(table, found)
+        """Read how new the rows of a published version are; None where the log does not know it any more."""
+        try:
+            found = self._tables.delta(table)
+            place, newest = _version_of(found)
+            if (place, version) in self._newest:
+                return self._newest.get((place, version))
+            return self._newest_time(table, found if newest == version else open_table(self._lake, table, version))
+        except NoDataError:
+            return None
 
     def _newest_time(self, table: Table, found: DeltaTable) -> dt.datetime | None:
         """Read how new a table's rows are from the statistics of its files; a version never changes."""
-        known = (table.name, found.version())
+        known = _version_of(found)
         if known not in self._newest:
-            for old in [key for key in self._newest if key[0] == table.name][:-8]:
-                del self._newest[old]
             column = next((name for name in _TIME_COLUMNS if name in table.schema.names), "from_time")
-            files = _read(table, lambda: pa.table(found.get_add_actions(flatten=True)))
+            try:
+                files = pa.table(found.get_add_actions(flatten=True))
+            except OSError as error:
+                raise _unreadable(table, error) from None
             name = f"max.{column}"
-            self._newest[known] = pc.max(files[name]).as_py() if name in files.column_names else None
+            newest = pc.max(files[name]).as_py() if name in files.column_names else None
+            if _version_of(found) != known:  # others bring it up to now meanwhile
+                return newest
+            for old in [key for key in self._newest if key[0] == known[0]][:-8]:
+                self._newest.pop(old, None)
+            self._newest[known] = newest
         return self._newest[known]
 
 
-def _read(table: Table, look: Callable[[], Any]) -> Any:
+def _version_of(found: DeltaTable) -> tuple[str, int]:
+    """Return what tells a version of a table from all others, those of a table that was made anew too."""
+    return str(found.metadata().id), found.version()
+
+
+def _decoded(key: str, text: bytes, kind: type[T]) -> T:
     try:
-        return look()
-    except OSError as error:
-        raise StoreError(f"cannot read table {table.name}: {str(error).splitlines()[0]}") from None
+        return msgspec.json.decode(text, type=kind)
+    except (msgspec.MsgspecError, UnicodeDecodeError) as error:
+        raise StoreError(f"{key}: expected {kind.__name__.strip('_').lower()}, found: {error}") from None
+
+
+def _unreadable(table: Table, error: OSError) -> StoreError:
+    return StoreError(f"cannot read table {table.name}: {str(error).splitlines()[0]}")
 
 
 def _rows_written(commit: Mapping[str, Any]) -> int | None:

@@ -46,7 +46,7 @@ class LakeStore:
     def _open(self, name: str, anew: bool) -> Source:
         try:
             if name in self._facts.readers:
-                return self._read.get(name, self._facts.readers[name], anew=anew)
+                return self._read.get(name, lambda: self._facts.readers[name](anew), anew=anew)
             return self._tables.open(name, anew=anew)
         except NoDataError as error:
             raise NothingThereError(str(error)) from None

@@ -5,19 +5,21 @@
 """
 
 import datetime as dt
+import time
 from collections.abc import Callable
 
 import pyarrow as pa
-from deltalake import DeltaTable, Schema
+from deltalake import DeltaTable
 from deltalake.exceptions import DeltaError
 from pyarrow import compute as pc
 from pyarrow import dataset as ds
+from pyarrow import fs
 
 from contracts.errors import StoreError
 from contracts.settings import LakeSettings
 from contracts.tables import PUBLISHED, TABLES, Table
 from serve.delta_tables import open_table
-from serve.published import list_files, read_file, version_file
+from serve.published import file_system_of, list_files, read_file, version_file
 from serve.query.fresh import Fresh
 
 RECENT = "recent_"
@@ -31,11 +33,13 @@ TABLE_NAMES = (*_PLAIN, *(f"{RECENT}{name}" for name in _PLAIN))
 class LakeTables:
     """Opens tables by their names; the files they consist of are remembered for a moment."""
 
-    def __init__(self, lake: LakeSettings, fresh_seconds: float) -> None:
+    def __init__(self, lake: LakeSettings, fresh_seconds: float, clock: Callable[[], float] = time.monotonic) -> None:
         self._lake = lake
-        self._datasets: Fresh[ds.Dataset] = Fresh(fresh_seconds)
-        self._tables: Fresh[DeltaTable] = Fresh(fresh_seconds)
-        self._opened: dict[str, DeltaTable] = {}
+        self._datasets: Fresh[ds.Dataset] = Fresh(fresh_seconds, clock)
+        self._tables: Fresh[DeltaTable] = Fresh(fresh_seconds, clock)
+        self._system: tuple[fs.FileSystem, str] | None = None
+        self._opened: dict[str, tuple[DeltaTable, object]] = {}
+        self._told: dict[str, object] = {}
         self._states: dict[str, tuple[object, ds.Dataset]] = {}
 
     def open(self, name: str, *, anew: bool = False) -> ds.Dataset:
@@ -54,7 +58,14 @@ class LakeTables:
             NoDataError: there is no such table yet.
             StoreError: the object store does not answer or refuses.
         """
-        return self._tables.get(table.name, lambda: self._newest(table), anew=anew)
+        return self._tables.get(table.name, lambda: self._newest(table, anew), anew=anew)
+
+    def tell(self, name: str, version: object) -> None:
+        """Take note of the version of a table that others are about to hear of: no older rows are given from now on."""
+        if self._told.get(name) != version:
+            self._told[name] = version
+            self._datasets.forget(name)
+            self._datasets.forget(f"{RECENT}{name}")
 
     def _look_up(self, name: str, anew: bool) -> ds.Dataset:
         plain = name.removeprefix(RECENT)
@@ -87,19 +98,34 @@ class LakeTables:
             raise StoreError(f"cannot read table {plain}: {str(error).splitlines()[0]}") from None
         return rows.filter(pc.field("date") >= pa.scalar(dt.date.fromisoformat(newest[0])))
 
-    def _newest(self, table: Table) -> DeltaTable:
-        """Bring a table that was opened before up to now, which reads the new entries of its log alone."""
-        opened = self._opened.pop(table.name, None)
+    def _newest(self, table: Table, anew: bool) -> DeltaTable:
+        """Bring a table that was opened before up to now, which reads the new entries of its log alone.
+
+        A log that was made anew has other entries under the same numbers, and delta-rs would go on with both: it is
+        told by the last entry that was read.
+        """
+        opened, entry = self._opened.pop(table.name, (None, None))
         try:
             if opened is not None:
-                opened.update_incremental()
+                if anew or self._entry(table, opened.version()) != entry:
+                    opened = None
+                else:
+                    opened.update_incremental()
         except (DeltaError, OSError):
-            opened = None  # it may be another table by now
+            opened = None
         found = open_table(self._lake, table) if opened is None else opened
-        self._opened[table.name] = found
+        version = found.version()
+        self._opened[table.name] = found, self._entry(table, version)
+        self.tell(f"{table.layer}_{table.name}", (found.metadata().id, version))
         return found
 
-
-def arrow_schema(table: Table) -> pa.Schema:
-    """Return the columns of a Delta table as Arrow has them."""
-    return pa.schema(Schema.from_json(table.schema.json()).to_arrow())
+    def _entry(self, table: Table, version: int) -> object:
+        """Return what tells the entry of a log from another of its number: size, and when it was written."""
+        if self._system is None:
+            self._system = file_system_of(self._lake)
+        system, root = self._system
+        try:
+            info = system.get_file_info(f"{root}/{table.path}/_delta_log/{version:020}.json")
+        except OSError as error:
+            raise StoreError(f"cannot read table {table.name}: {str(error).splitlines()[0]}") from None
+        return info.size, info.mtime_ns

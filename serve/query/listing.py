@@ -19,13 +19,14 @@ class Listed(msgspec.Struct, frozen=True, omit_defaults=True):
     row_limit: int
 
 
-class Listing(msgspec.Struct, frozen=True):
-    """The body of `GET /api/q`."""
+class Listing(msgspec.Struct, frozen=True, omit_defaults=True):
+    """The body of `GET /api/q`. `refused`: what is wrong with the file of queries as it is now."""
 
     queries: list[Listed]
+    refused: str | None = None
 
 
-def listing_of(queries: Iterable[Named]) -> Listing:
+def listing_of(queries: Iterable[Named], refused: str | None = None) -> Listing:
     """List queries by their keys; their SQL stays ours."""
     return Listing(
         [
@@ -38,5 +39,6 @@ def listing_of(queries: Iterable[Named]) -> Listing:
                 row_limit=named.query.row_limit,
             )
             for named in sorted(queries, key=lambda named: named.key)
-        ]
+        ],
+        refused,
     )

@@ -73,7 +73,7 @@ def openapi_of(queries: Iterable[Named], *, most_characters: int, with_token: bo
                             "description": "the queries, their parameters and limits",
                             "content": {"application/json": {"schema": {"$ref": "#/components/schemas/Listing"}}},
                         },
-                        **_refusals(("no_token", "wrong_host")),
+                        **_refusals(("no_token", "wrong_host", "internal")),
                     },
                 }
             },
@@ -89,7 +89,10 @@ def openapi_of(queries: Iterable[Named], *, most_characters: int, with_token: bo
                 "Listing": {
                     "type": "object",
                     "required": ["queries"],
-                    "properties": {"queries": {"type": "array", "items": {"type": "object"}}},
+                    "properties": {
+                        "queries": {"type": "array", "items": {"type": "object"}},
+                        "refused": {"type": "string", "description": "what is wrong with the file of queries as it is"},
+                    },
                 },
             }
         },

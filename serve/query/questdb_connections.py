@@ -3,6 +3,7 @@
 import asyncio
 import math
 from collections import defaultdict
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 
 import asyncpg
@@ -34,8 +35,9 @@ class Connections:
     asyncpg's own pool forgets prepared statements, and resets sessions by statements that QuestDB does not know.
     """
 
-    def __init__(self, settings: QuestDbSettings) -> None:
-        self._settings = settings
+    def __init__(self, connect: Callable[[float], Awaitable[asyncpg.Connection]]) -> None:
+        """`connect` makes a connection whose queries QuestDB stops after so many seconds; see `connecting`."""
+        self._connect = connect
         self._ending: set[asyncio.Task[None]] = set()
         self._idle: defaultdict[float, list[Held]] = defaultdict(list)
 
@@ -49,6 +51,18 @@ class Connections:
             held = self._idle[seconds].pop()
             if not held.connection.is_closed():
                 return held
+        return Held(await self._connect(seconds))
+
+    async def renew(self, held: Held, seconds: float) -> Held:
+        """Return a connection that was just made, for one whose statements are of a table that is another by now.
+
+        So are those of the idle ones: all are ended.
+
+        Raises:
+            OSError, TimeoutError, asyncpg.PostgresError, asyncpg.InterfaceError: it cannot be made.
+        """
+        held.connection.terminate()
+        self._end_idle(seconds)
         return Held(await self._connect(seconds))
 
     def give_back(self, held: Held, seconds: float) -> None:
@@ -65,12 +79,18 @@ class Connections:
 
     def close(self) -> None:
         """End all that are idle."""
-        for idle in self._idle.values():
-            while idle:
-                idle.pop().connection.terminate()
+        for seconds in list(self._idle):
+            self._end_idle(seconds)
 
-    async def _connect(self, seconds: float) -> asyncpg.Connection:
-        place = self._settings
+    def _end_idle(self, seconds: float) -> None:
+        while self._idle[seconds]:
+            self._idle[seconds].pop().connection.terminate()
+
+
+def connecting(place: QuestDbSettings) -> Callable[[float], Awaitable[asyncpg.Connection]]:
+    """Return what connects to one QuestDB, with the seconds after which it stops a query."""
+
+    async def connect(seconds: float) -> asyncpg.Connection:
         return await asyncpg.connect(
             host=place.questdb_host,
             port=place.questdb_pg_port,
@@ -81,6 +101,8 @@ class Connections:
             timeout=CONNECT_SECONDS,
             server_settings={"options": f"-c statement_timeout={math.ceil(seconds * 1000)}"},
         )
+
+    return connect
 
 
 async def _closed(connection: asyncpg.Connection) -> None:

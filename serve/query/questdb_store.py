@@ -4,7 +4,7 @@ import asyncio
 import datetime as dt
 import re
 import ssl
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from decimal import Decimal
 from typing import Any
 
@@ -14,7 +14,7 @@ from contracts.settings import QuestDbSettings
 from serve.query.errors import StoreDownError
 from serve.query.failed import first_line, refused, stopped
 from serve.query.queries import Named
-from serve.query.questdb_connections import Connections, Held
+from serve.query.questdb_connections import Connections, Held, connecting
 from serve.query.result import Column, Result
 from serve.query.slots import Slots
 from serve.query.values import Value
@@ -53,10 +53,15 @@ class QuestDbStore:
     client that leaves; it needs a free worker of QuestDB's PG wire (`pg.worker.count`).
     """
 
-    def __init__(self, settings: QuestDbSettings, slots: Slots) -> None:
+    def __init__(
+        self,
+        settings: QuestDbSettings,
+        slots: Slots,
+        connect: Callable[[float], Awaitable[asyncpg.Connection]] | None = None,
+    ) -> None:
         self._settings = settings
         self._slots = slots
-        self._connections = Connections(settings)
+        self._connections = Connections(connect or connecting(settings))
 
     def check(self, named: Named) -> None:
         """See `Store.check`: QuestDB's SQL is judged by QuestDB, when it runs."""
@@ -65,13 +70,16 @@ class QuestDbStore:
         """See `Store.answer`."""
         seconds = named.query.time_limit_seconds
         async with self._slots.turn(seconds):
-            held = await self._taken(seconds)
+            held = await self._made(self._connections.take(seconds))
             try:
-                return await self._asked(held, named, values)
-            except _OUTDATED:
-                held.connection.terminate()  # its statements are of a table that is another by now
-                held = await self._taken(seconds)
-                return await self._asked(held, named, values)
+                try:
+                    return await self._asked(held, named, values)
+                except _OUTDATED:
+                    held = await self._made(self._connections.renew(held, seconds))
+                    return await self._asked(held, named, values)
+            except _OUTDATED as error:  # of a statement that was just prepared
+                held.connection.terminate()
+                raise refused(named, str(error)) from None
             finally:
                 self._connections.give_back(held, seconds)
 
@@ -79,9 +87,9 @@ class QuestDbStore:
         """See `Store.close`."""
         self._connections.close()
 
-    async def _taken(self, seconds: float) -> Held:
+    async def _made(self, connection: Awaitable[Held]) -> Held:
         try:
-            return await self._connections.take(seconds)
+            return await connection
         except (*_DOWN, TimeoutError, asyncpg.PostgresError) as error:
             raise self._down(error) from None
 

@@ -6,18 +6,26 @@ from collections.abc import Mapping
 
 from serve.query.result import Result
 
-MOST_CELLS = 400_000
-"""How many cells are kept in all, some 60 MB; the answers that were not asked for longest go first."""
+MOST_BYTES = 64 * 1024 * 1024
+"""How much is kept in all; the answers that were not asked for longest go first."""
+_BYTES_OF_A_CELL = 100
+"""What a value of Python takes beside what it says: a decimal of 16 bytes is an object of 104."""
+_Key = tuple[object, ...]
 
 
 class Remembered:
-    """Answers by questions. A question holds on to what it was asked of, so that no other takes its place."""
+    """Answers by questions. A question holds on to what it was asked of, so that no other takes its place.
 
-    def __init__(self, most_cells: int = MOST_CELLS) -> None:
-        self._most_cells = most_cells
-        self._cells = 0
+    What it was asked of may take much more memory than the answer, so of each name that is one thing alone: answers
+    from what another has replaced are forgotten when the first of that other one comes.
+    """
+
+    def __init__(self, most_bytes: int = MOST_BYTES) -> None:
+        self._most_bytes = most_bytes
+        self._bytes = 0
         self._guard = threading.Lock()
-        self._answers: OrderedDict[tuple[object, ...], tuple[Mapping[str, object], Result]] = OrderedDict()
+        self._answers: OrderedDict[_Key, tuple[Mapping[str, object], Result]] = OrderedDict()
+        self._sources: dict[str, object] = {}
 
     def get(self, sql: str, values: Mapping[str, object], sources: Mapping[str, object]) -> Result | None:
         """Return the answer to a question that was asked of these very sources; None where it was not."""
@@ -30,25 +38,35 @@ class Remembered:
 
     def put(self, sql: str, values: Mapping[str, object], sources: Mapping[str, object], result: Result) -> None:
         """Remember an answer, unless it is a large part of all that may be kept."""
-        size = _cells(result)
-        if size > self._most_cells // 8:
-            return
+        size = _size(result)
         key = _key(sql, values, sources)
         with self._guard:
-            if key in self._answers:
+            self._replace(sources)
+            if key in self._answers or size > self._most_bytes // 8:
                 return
-            self._answers[key] = sources, result
-            self._cells += size
-            while self._cells > self._most_cells:
-                _, (_, oldest) = self._answers.popitem(last=False)
-                self._cells -= _cells(oldest)
+            self._answers[key] = dict(sources), result
+            self._bytes += size
+            while self._bytes > self._most_bytes:
+                self._forget(next(iter(self._answers)))
+
+    def _replace(self, sources: Mapping[str, object]) -> None:
+        replaced = {name for name, source in sources.items() if self._sources.get(name) is not source}
+        if replaced:
+            for key, (asked, _) in list(self._answers.items()):
+                if any(name in asked and asked[name] is not sources[name] for name in replaced):
+                    self._forget(key)
+            self._sources.update(sources)
+
+    def _forget(self, key: _Key) -> None:
+        _, result = self._answers.pop(key)
+        self._bytes -= _size(result)
 
 
-def _key(sql: str, values: Mapping[str, object], sources: Mapping[str, object]) -> tuple[object, ...]:
+def _key(sql: str, values: Mapping[str, object], sources: Mapping[str, object]) -> _Key:
     # 1 and True are equal, and so are Decimal("1") and 1: the type belongs to the value.
     given = tuple((name, type(value).__name__, str(value)) for name, value in sorted(values.items()))
     return sql, given, tuple((name, id(source)) for name, source in sorted(sources.items()))
 
 
-def _cells(result: Result) -> int:
-    return (len(result.rows) + 1) * max(1, len(result.columns))
+def _size(result: Result) -> int:
+    return result.nbytes + _BYTES_OF_A_CELL * (len(result.rows) + 1) * (len(result.columns) + 1)

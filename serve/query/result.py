@@ -4,6 +4,7 @@ import base64
 import csv
 import datetime as dt
 import io
+import math
 from collections.abc import Callable, Mapping, Sequence
 from decimal import Decimal
 
@@ -21,11 +22,12 @@ class Column(msgspec.Struct, frozen=True):
 
 
 class Result(msgspec.Struct, frozen=True):
-    """The rows of an answer. `truncated`: there were more than the query may return."""
+    """The rows of an answer. `truncated`: there were more than the query may return. `nbytes`: of Arrow's values."""
 
     columns: tuple[Column, ...]
     rows: Sequence[Sequence[Cell]]
     truncated: bool = False
+    nbytes: int = 0
 
 
 TYPES = ("text", "integer", "decimal", "float", "boolean", "time", "date", "binary", "json")
@@ -64,6 +66,8 @@ def _csv_text(kind: str, cell: Cell) -> str:
     if cell is None:
         return ""
     written = _WRITERS.get(kind, _as_it_is)(cell)
+    if isinstance(written, float) and not math.isfinite(written):
+        return ""  # JSON has no word for it and says null
     if isinstance(written, bool):
         return "true" if written else "false"
     return written if isinstance(written, str) else msgspec.json.encode(written).decode()

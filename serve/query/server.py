@@ -90,7 +90,7 @@ async def opened(
     """
     running, fresh = settings.query_max_running, settings.query_fresh_seconds
     slots: Mapping[StoreName, Slots] = {name: Slots(running, settings.query_max_waiting) for name in STORE_NAMES}
-    duck = Duck(threads=settings.query_threads, memory=settings.query_memory, running=2 * running)
+    duck = Duck(threads=settings.query_threads, memory=settings.query_memory, running=running)
     tables = LakeTables(lake, fresh)
     stores: Mapping[StoreName, Store] = {
         "questdb": QuestDbStore(questdb, slots["questdb"]),

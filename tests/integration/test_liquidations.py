@@ -20,14 +20,16 @@ import msgspec
 import psutil
 import pytest
 from confluent_kafka import Producer
+from pydantic import SecretStr
 
+from benchmarks.latency import frame_to_row_seconds, percentile
 from contracts.records import Liquidation, encode
 from contracts.settings import QuestDbSettings
 from contracts.streams import ALT_LIQUIDATIONS, key_of
 from infra.children import Child
 from infra.connect.connectors import Connector, register
 from infra.connect.plugin import SINK
-from infra.questdb.latency import frame_to_row_seconds, percentile
+from infra.questdb.tables import apply_tables
 from infra.stack import Liquidations, StackInfo, kill_part, processes, questdb, restart_part, status, up
 from infra.stack.layout import Layout
 from tests.integration.conftest import COINLAKE, anything_of, coinlake, own_stack, simulator, surrounded
@@ -218,6 +220,17 @@ def test_everything_listens_on_loopback_and_no_password_is_told(stack: StackInfo
     said += [log.read_text(errors="replace") for log in (stack.home / "logs").iterdir()]
     with urllib.request.urlopen(f"{stack.connect_url}/connectors?expand=info", timeout=10) as answer:
         said.append(answer.read().decode())
+    connector = Connector.read().of_class(SINK)
+    request = urllib.request.Request(
+        f"{stack.connect_url}/connector-plugins/{SINK}/config/validate",
+        json.dumps({**connector.config, "name": connector.name}).encode(),
+        {"Content-Type": "application/json"},
+        method="PUT",
+    )
+    for asked in (f"{stack.connect_url}/connectors/{connector.name}/tasks", request):
+        with urllib.request.urlopen(asked, timeout=10) as answer:
+            said.insert(0, answer.read().decode())
+    assert json.loads(said[0])["error_count"] == 0
     secrets = questdb.passwords(Layout(stack.home))
     assert "${env:COINLAKE_QUESTDB_ADMIN_PASSWORD}" in said[-1]
     assert not [text[:80] for text in said if any(secret in text for secret in secrets)]
@@ -236,6 +249,8 @@ POISON: dict[bytes, str] = {
     json.dumps(GOOD | {"event_time": "2026-02-30T12:00:00.000Z"}).encode(): "event_time",
     json.dumps(GOOD | {"quantity": "abc"}).encode(): "quantity",
     json.dumps(GOOD | {"quantity": 0.1}).encode(): "quantity",
+    json.dumps(GOOD | {"quantity": 1}).encode(): "quantity",
+    json.dumps(GOOD | {"quantity": 18446744073709551617}).encode(): "quantity",
     json.dumps(GOOD | {"quantity": "NaN"}).encode(): "quantity",
     json.dumps(GOOD | {"quantity": ""}).encode(): "quantity",
     json.dumps(GOOD | {"quantity": "0.0000000000000000001"}).encode(): "quantity",
@@ -243,6 +258,7 @@ POISON: dict[bytes, str] = {
     json.dumps(GOOD | {"notional": "1" + "0" * 40}).encode(): "notional",
     json.dumps(GOOD | {"sampled": "perhaps"}).encode(): "sampled",
     json.dumps(GOOD | {"unheard_of": "x"}).encode(): "unheard_of",
+    json.dumps(GOOD | {"table does not exist": "x"}).encode(): "table does not exist",
     json.dumps(GOOD | {"quantity": {"value": "1"}}).encode(): "quantity",
 }
 """Messages that are no row, and a word that the reason must say."""
@@ -264,6 +280,27 @@ def test_poison_is_laid_aside_with_its_reason_and_all_around_it_is_there(stack: 
     assert set(letters) == set(POISON)
     assert {value: reason for value, reason in letters.items() if not reason or POISON[value] not in reason} == {}
     assert task_states(stack, NAME) == ["RUNNING", "RUNNING"]
+
+
+def test_a_table_that_is_not_there_is_waited_for_and_lays_nothing_aside(stack: StackInfo) -> None:
+    before = len(dead_letters(stack))
+    admin, _reader = questdb.passwords(Layout(stack.home))
+    address = f"127.0.0.1:{stack.ports['questdb_server_http_port']}"
+
+    def rename(table: str, name: str) -> None:
+        statements = [f"RENAME TABLE {table} TO {name}"]
+        apply_tables(address, user=questdb.ADMIN, password=SecretStr(admin), statements=statements)
+
+    rename("alt_liquidations", "elsewhere")
+    try:
+        send(stack, [liquidation("waiting", number) for number in range(20)])
+        # Longer than the sink waits between two tries.
+        time.sleep(3)
+        assert len(dead_letters(stack)) == before
+    finally:
+        rename("elsewhere", "alt_liquidations")
+    assert len(wait_for_rows(stack, "waiting", 20)) == 20
+    assert len(dead_letters(stack)) == before
 
 
 # --- again -----------------------------------------------------------------------------------------------------------

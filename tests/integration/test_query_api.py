@@ -71,14 +71,15 @@ def liquidation(number: int) -> Liquidation:
     """Return one of a series; notionals have all of their 8 places, prices all of their 18."""
     side: Side = "long" if number % 3 else "short"
     coin = ("BTC", "ETH", "BTC", "SOL")[number % 4]
+    quote = "USDC" if coin == "SOL" else "USDT"
     at = NOON + dt.timedelta(seconds=SECONDS_APART * number)
     return Liquidation(
         venue="binance_futures",
         event_time=at,
         ingest_time=at,
-        symbol=f"{coin}USDT",
+        symbol=f"{coin}{quote}",
         base=coin,
-        quote="USDT",
+        quote=quote,
         side=side,
         quantity=Decimal(number + 1),
         filled_quantity=Decimal(number + 1),
@@ -162,20 +163,21 @@ def test_the_recent_ones_come_whole_and_newest_first(api: QueryServer) -> None:
     assert [{name: row[name] for name in names} for row in found] == [
         {name: getattr(one, name) for name in names} for one in ALL[:-8:-1]
     ]
-    of_one = api.rows("liquidations_recent", limit=5, symbol="SOLUSDT")
+    of_one = api.rows("liquidations_recent", limit=5, symbol="SOLUSDC")
     assert [row["event_time"] for row in of_one] == [one.event_time for one in ALL[::-1] if one.base == "SOL"][:5]
 
 
 @pytest.mark.parametrize(("hours", "symbol"), [(24, None), (1, None), (1, "BTCUSDT")])
 def test_totals_are_exact_sums(hours: int, symbol: str | None, api: QueryServer) -> None:
-    wanted: dict[tuple[str, str], list[Decimal]] = defaultdict(list)
+    wanted: dict[tuple[str, str, str], list[Decimal]] = defaultdict(list)
     for one in since(hours):
         if symbol in {None, one.symbol}:
-            wanted[one.symbol, one.side].append(one.notional)
+            wanted[one.symbol, one.quote or "", one.side].append(one.notional)
     found = api.rows("liquidation_totals", hours=hours, symbol=symbol)
-    assert {(row["symbol"], row["side"]): (row["liquidations"], row["notional"], row["largest"]) for row in found} == {
-        key: (len(values), sum(values), max(values)) for key, values in wanted.items()
-    }
+    assert {
+        (row["symbol"], row["quote"], row["side"]): (row["liquidations"], row["notional"], row["largest"])
+        for row in found
+    } == {key: (len(values), sum(values), max(values)) for key, values in wanted.items()}
     assert [row["notional"] for row in found] == sorted((sum(values) for values in wanted.values()), reverse=True)
 
 
@@ -187,12 +189,13 @@ def test_the_largest_are_the_largest_of_these_hours(api: QueryServer) -> None:
 
 @pytest.mark.parametrize("symbol", [None, "ETHUSDT"])
 def test_minutes_hold_what_happened_in_them(symbol: str | None, api: QueryServer) -> None:
-    wanted: dict[tuple[dt.datetime, str], list[Decimal]] = defaultdict(list)
+    wanted: dict[tuple[dt.datetime, str, str], list[Decimal]] = defaultdict(list)
     for one in since(1):
         if symbol in {None, one.symbol}:
-            wanted[one.event_time.replace(second=0), one.side].append(one.notional)
+            wanted[one.event_time.replace(second=0), one.side, one.quote or ""].append(one.notional)
     found = api.rows("liquidations_per_minute", hours=1, symbol=symbol)
-    assert [(row["minute"], row["side"], row["liquidations"], row["notional"]) for row in found] == [
+    names = ("minute", "side", "quote", "liquidations", "notional")
+    assert [tuple(row[name] for name in names) for row in found] == [
         (*key, len(values), sum(values)) for key, values in sorted(wanted.items())
     ]
 

@@ -132,12 +132,18 @@ class Connection:
             link.reading.result()
 
     async def _hand_over(self, old: _Link, links: list[_Link]) -> _Link:
-        """Open a second connection while the first is read, and close the first once the second delivers."""
+        """Open a second connection while the first is read, and close the first once the second delivers.
+
+        Raises:
+            TransientSourceError: the first ended before the second was open, which is a hole between the two.
+        """
         self._log.info("connection_handover", because=_SHUTDOWN if old.leaving.is_set() else "age")
         backoff = waits(self._clock.jitter, first=0.5, longest=30)
         while True:
             try:
                 new = await self._open(links)
+                if old.reading.done():
+                    old.reading.result()
                 delivered = asyncio.ensure_future(new.delivered.wait())
                 await asyncio.wait({delivered, new.reading}, return_when=asyncio.FIRST_COMPLETED)
                 delivered.cancel()

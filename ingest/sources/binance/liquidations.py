@@ -30,8 +30,6 @@ ORDERS = "!forceOrder@arr"
 HEARTBEAT = "btcusdt@markPrice"
 _PING_SECONDS = 4 * 60
 """The venue pings every 3 minutes, and waits 10 for the answer."""
-_SAMPLED = dt.timedelta(seconds=1)
-"""An order is pushed a second after it was traded, or a few milliseconds later: 1,004 to 1,012 ms were seen."""
 _QUEUED = 2000
 _TICK_SECONDS = 0.25
 
@@ -110,7 +108,7 @@ class LiquidationFeed(UnrefilledFeed):
         if isinstance(order, Rejected):
             yield order
             return
-        yield from self.state.heard(order.event_time, order.event_time - _SAMPLED, order.ingest_time)
+        yield from self.state.heard(order.event_time, order.event_time, order.ingest_time)
         if self.state.is_new(order):
             yield order
 
@@ -118,7 +116,7 @@ class LiquidationFeed(UnrefilledFeed):
         if isinstance(pushed, Rejected):
             yield pushed
             return
-        yield from self.state.heard(pushed, pushed - 2 * _SAMPLED, self.around.now())
+        yield from self.state.heard(pushed, pushed, self.around.now())
         yield None
 
 

@@ -1,4 +1,4 @@
-"""How cryptofeed tells liquidations, venue by venue, and what that is as a record. Pure.
+"""How cryptofeed tells liquidations, venue by venue, and what that is as a record. Pure and total.
 
 What it tells is not one thing: its `side` is as the venue has it, of the order or of the position, and its `quantity`
 may count contracts. A venue is here only where both are known; Binance never, or its liquidations were there twice.
@@ -9,14 +9,17 @@ import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from decimal import Decimal
-from typing import Protocol
+from typing import Never, Protocol
 
 from contracts.records import Liquidation, Rejected, Side
 from contracts.streams import ALT_LIQUIDATIONS
-from ingest.fields import FieldError, amount_field, not_ahead
+from ingest.fields import FieldError, amount_field, not_ahead, text_field
 from ingest.notional import notional_of
 from ingest.reject import reject
 from ingest.wire_json import NumberText, show
+
+_LATEST = 10**11
+"""In seconds the year 5138; as milliseconds it is March 1973."""
 
 
 @dataclass(frozen=True)
@@ -58,16 +61,17 @@ def parse(told: Told, dialect: Dialect, ingest_time: dt.datetime, max_ahead: dt.
     Its price is the bankruptcy price; the average price is not told. Where it tells no time, it is that of receipt.
     """
     try:
-        base, quote = _assets(told.symbol, dialect)
-        quantity = amount_field(Liquidation, "quantity", _text(told.quantity), zero=False)
-        price = amount_field(Liquidation, "bankruptcy_price", _text(told.price), zero=False)
+        symbol = text_field("symbol", told.symbol)
+        base, quote = _assets(symbol, dialect)
+        quantity = amount_field(Liquidation, "quantity", _text("quantity", told.quantity), zero=False)
+        price = amount_field(Liquidation, "bankruptcy_price", _text("price", told.price), zero=False)
         event_time = ingest_time if told.timestamp is None else _moment(told.timestamp)
         not_ahead("timestamp", event_time, ingest_time, max_ahead)
         return Liquidation(
             venue=dialect.venue,
             event_time=event_time,
             ingest_time=ingest_time,
-            symbol=told.symbol,
+            symbol=symbol,
             base=base,
             quote=quote,
             side=_side(told.side, dialect),
@@ -90,17 +94,25 @@ def _assets(symbol: str, dialect: Dialect) -> tuple[str, str]:
     return base, rest[0]
 
 
-def _side(side: str, dialect: Dialect) -> Side:
+def _side(side: object, dialect: Dialect) -> Side:
+    if side not in ("buy", "sell"):
+        _refuse("side", "buy or sell", side)
     other: Side = "short" if dialect.bought == "long" else "long"
-    sides: dict[str, Side] = {"buy": dialect.bought, "sell": other}
-    if side not in sides:
-        raise FieldError(f"side: expected buy or sell, found {show(side)}")
-    return sides[side]
+    return dialect.bought if side == "buy" else other
 
 
-def _text(number: Decimal) -> NumberText:
+def _text(name: str, number: object) -> NumberText:
+    if not isinstance(number, Decimal):
+        _refuse(name, "a decimal", number)
     return NumberText(format(number, "f"))
 
 
-def _moment(seconds: float) -> dt.datetime:
+def _moment(seconds: object) -> dt.datetime:
+    if isinstance(seconds, bool) or not isinstance(seconds, int | float) or not 0 <= seconds < _LATEST:
+        _refuse("timestamp", "seconds since 1970", seconds)
     return dt.datetime.fromtimestamp(0, dt.UTC) + dt.timedelta(milliseconds=round(seconds * 1000))
+
+
+def _refuse(name: str, expected: str, found: object) -> Never:
+    """Refuse what cryptofeed tells; it is Python's, not JSON's."""
+    raise FieldError(f"{name}: expected {expected}, found {show(found if isinstance(found, str) else repr(found))}")

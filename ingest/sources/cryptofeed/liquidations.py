@@ -1,14 +1,14 @@
 """Liquidations of other venues, by cryptofeed (an extra: `pip install 'coinlake[cryptofeed]'`, Python 3.13).
 
 cryptofeed speaks to the venue and tells each liquidation to a callback. It is asked to give up where a connection
-fails, not to try again by itself: so the follower does, and every hole is on record.
+fails, not to try again by itself, and held to it: so the follower does, and every hole is on record.
 """
 
 import asyncio
 import datetime as dt
 import importlib
 import importlib.metadata
-from collections.abc import AsyncGenerator, Callable, Iterator
+from collections.abc import AsyncGenerator, Awaitable, Callable, Iterator
 from typing import Any, Protocol
 
 from contracts.errors import SettingsError, TransientSourceError
@@ -25,6 +25,8 @@ _VERSION = 3
 _QUIET_SECONDS = 600
 """A connection on which no venue of this size closes a position for so long is given up."""
 _BEAT_SECONDS = 5.0
+_SUBSCRIBING_SECONDS = 10.0
+"""cryptofeed calls a connection open before it asks for anything on it; then all has been asked for."""
 _DEAD_AFTER = dt.timedelta(seconds=80)
 """A dead connection is noticed by cryptofeed's pings: one every 20 s, a minute to answer it."""
 _QUEUED = 2000
@@ -55,7 +57,7 @@ class CryptofeedLiquidations(UnrefilledFeed):
         self._open = opened
 
     async def records(self) -> AsyncGenerator[Record | None, None]:
-        """Yield what is told, a Gap before it where something was missed, and None now and then while connected.
+        """Yield what is told, and while all is surely asked for now and then a Gap that ends there, or None.
 
         Raises:
             TransientSourceError: kind `cryptofeed`, with the name of the error it ended with.
@@ -63,7 +65,7 @@ class CryptofeedLiquidations(UnrefilledFeed):
         told: asyncio.Queue[Told] = asyncio.Queue(_QUEUED)
         feed = self._open(self._dialect, told)
         running = asyncio.create_task(feed.run())
-        beat = float("-inf")
+        due: float | None = None
         try:
             while True:
                 liquidation = await next_of(told, _TICK_SECONDS)
@@ -72,8 +74,13 @@ class CryptofeedLiquidations(UnrefilledFeed):
                         yield record
                 elif running.done():
                     raise self._lost(running)
-                elif feed.connected and self.around.clock.monotonic() - beat >= _BEAT_SECONDS:
-                    beat, now = self.around.clock.monotonic(), self.around.now()
+                moment = self.around.clock.monotonic()
+                if running.done() or not feed.connected:
+                    due = None
+                elif due is None:
+                    due = moment + _SUBSCRIBING_SECONDS
+                elif moment >= due:
+                    due, now = moment + _BEAT_SECONDS, self.around.now()
                     for gap in self.state.heard(now, now - _DEAD_AFTER, now):
                         yield gap
                     yield None
@@ -82,11 +89,13 @@ class CryptofeedLiquidations(UnrefilledFeed):
             await asyncio.gather(running, return_exceptions=True)
 
     def _heard(self, told: Told) -> Iterator[Record]:
+        """Yield a liquidation that is new. It ends no hole: that of another contract may not be asked for yet."""
         record = parse(told, self._dialect, self.around.now(), self.around.max_ahead)
         if isinstance(record, Rejected):
             yield record
             return
-        yield from self.state.heard(record.event_time, record.event_time, record.ingest_time)
+        if self.state.whole:
+            yield from self.state.heard(record.event_time, record.event_time, record.ingest_time)
         if self.state.is_new(record):
             yield record
 
@@ -130,11 +139,32 @@ class _Feed:
             exceptions=[Exception],
             timeout=_QUIET_SECONDS,
         )
+        self._feed.subscribe = subscribing_once(self._feed.subscribe)
         await self._feed.run(asyncio.Event())
 
     def _is_asked_for(self, name: str) -> bool:
         base, *rest = name.split("-")
         return bool(base) and len(rest) == 2 and rest[0] in self._dialect.quotes
+
+
+def subscribing_once(subscribe: Callable[[Any], Awaitable[None]]) -> Callable[[Any], Awaitable[None]]:
+    """Refuse to subscribe on a connection for the second time.
+
+    cryptofeed 3 takes a connection that was closed in an orderly way, by the venue or by its own watch for silence,
+    for no failure: without a word it connects again, whatever its `retries`.
+
+    Raises:
+        ConnectionResetError: the returned function is called again with a connection.
+    """
+    subscribed: set[int] = set()
+
+    async def once(connection: Any) -> None:
+        if id(connection) in subscribed:
+            raise ConnectionResetError("the connection was closed")
+        subscribed.add(id(connection))
+        await subscribe(connection)
+
+    return once
 
 
 def demand_cryptofeed() -> None:

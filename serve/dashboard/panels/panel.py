@@ -6,10 +6,7 @@ from contextlib import contextmanager
 import streamlit as st
 
 from contracts.errors import CoinlakeError
-from serve.dashboard.ask import Row
-
-NOTHING_THERE = "nothing_there"
-"""The query API's word for a table that is not there yet: no fault of anyone."""
+from serve.dashboard.ask import Row, is_nothing_there
 
 
 class Nothing(Exception):  # noqa: N818 (no error: there is nothing to draw)
@@ -26,7 +23,7 @@ def panel(title: str, note: str = "") -> Iterator[None]:
         except Nothing as why:
             st.caption(str(why))
         except CoinlakeError as error:
-            say = st.caption if getattr(error, "kind", None) == NOTHING_THERE else st.warning
+            say = st.caption if is_nothing_there(error) else st.warning
             say(str(error))
 
 

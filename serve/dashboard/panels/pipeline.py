@@ -4,7 +4,7 @@ import streamlit as st
 
 from serve.dashboard import charts
 from serve.dashboard.ask import frame
-from serve.dashboard.newest import LAKE, TOPICS
+from serve.dashboard.newest import LAG, LAKE
 from serve.dashboard.panels.panel import panel, some
 from serve.dashboard.panels.table import table
 from serve.dashboard.remembered import Remembered
@@ -12,10 +12,10 @@ from serve.dashboard.remembered import Remembered
 
 def draw(remembered: Remembered) -> None:
     """Draw the panels of Kafka and of the lake's tables."""
-    lake, topics = remembered.of(LAKE), remembered.of(TOPICS)
+    lake, lags = remembered.of(LAKE), remembered.of(LAG)
     left, right = st.columns([2, 3])
     with left, panel("Lag by topic", "Messages that bronze or Kafka Connect has not taken yet."):
-        rows = some(topics("lag"), "nobody reads a topic yet")
+        rows = some(lags("lag"), "nobody reads a topic yet")
         st.altair_chart(charts.lags(frame(rows)), alt="Messages not read yet, by topic and reader")
     with right, panel("Last batch of each table"):
         table(some(lake("last_batches"), "no table yet: run `coinlake process`"))

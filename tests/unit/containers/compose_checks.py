@@ -24,7 +24,7 @@ from tests.unit.containers.files import Document, services
 
 ONE_SHOT = ("topics", "buckets", "questdb-tables", "connectors")
 LIVE = ("moving-average", "live")
-LIQUIDATIONS = ("questdb", "questdb-tables", "connect", "connectors")
+LIQUIDATIONS = ("questdb", "questdb-tables", "connect", "connectors", "liquidations")
 ON_REQUEST = {
     "tools": "tools",
     "simulator": "simulator",
@@ -123,7 +123,7 @@ def _grace_problems(found: Mapping[str, Document]) -> Iterable[str]:
     """A service that is told to stop is killed only after all that it may need."""
     ingest = {name: float(info.default) for name, info in IngestSettings.model_fields.items() if "seconds" in name}
     least = {
-        "generator": ingest["request_timeout_seconds"] + ingest["drain_seconds"],
+        **dict.fromkeys(("generator", "liquidations"), ingest["request_timeout_seconds"] + ingest["drain_seconds"]),
         "processor": children.GRACE_SECONDS,
         "moving-average": children.GRACE_SECONDS,
         "kafka": 30.0,

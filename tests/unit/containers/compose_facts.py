@@ -19,6 +19,7 @@ from infra.settings import ClusterSettings, LiquidationSettings, StackSettings
 from infra.setup.minio import VERSION as MINIO_VERSION
 from infra.spark.settings import SparkSettings
 from infra.stack import connect, kafka, questdb
+from ingest.sources.binance.liquidations import NAME as LIQUIDATIONS_FEED
 from serve.dashboard.settings import DashboardSettings
 from serve.live.settings import LiveSettings
 from serve.query.client import ClientSettings
@@ -54,7 +55,7 @@ Environment = Mapping[str, str]
 def images() -> dict[str, str]:
     ours = (
         *("topics", "buckets", "questdb-tables", "connectors", "spark-master", "spark-worker", "tools"),
-        *("generator", "processor", "live", "query", "dashboard", "simulator"),
+        *("generator", "liquidations", "processor", "live", "query", "dashboard", "simulator"),
     )
     return {
         "kafka": f"apache/kafka:{kafka_version()}",
@@ -94,6 +95,7 @@ def commands() -> dict[str, list[str]]:
         "spark-worker": ["spark-worker", "--webui-port", str(WORKER_PAGE), f"spark://spark-master:{SPARK_PORT}"],
         "tools": ["help"],
         "generator": ["generate", "--forever", "--log-format", "json"],
+        "liquidations": ["generate", "--forever", "--venue", LIQUIDATIONS_FEED, "--log-format", "json"],
         "processor": ["process", "--trigger", "1 minute"],
         "moving-average": ["moving-average"],
         "live": ["serve-live"],
@@ -132,6 +134,13 @@ def environments() -> dict[str, Environment]:
     average = _passed(MovingAverageSettings)
     others = [field for field in SparkSettings.model_fields if field not in of_live]
     live = _passed(LiveSettings, without=OF_THE_IMAGE, optional=("live_token",), live_open="true")
+    generator = {
+        **kafka_settings,
+        **job,
+        **_passed(IngestSettings, optional=("x_bearer_token",)),
+        "COINLAKE_HEALTH_HOST": "0.0.0.0",
+        "COINLAKE_HEALTH_PORT": str(HEALTH_PORT),
+    }
     return {
         "kafka": _kafka_environment(),
         "kafka-ui": {
@@ -159,13 +168,8 @@ def environments() -> dict[str, Environment]:
             "SPARK_WORKER_OPTS": f"-Dspark.worker.cleanup.enabled=true {SPARK_METRICS}",
         },
         "tools": {**kafka_settings, **lake, **job, **driver},
-        "generator": {
-            **kafka_settings,
-            **job,
-            **_passed(IngestSettings, optional=("x_bearer_token",)),
-            "COINLAKE_HEALTH_HOST": "0.0.0.0",
-            "COINLAKE_HEALTH_PORT": str(HEALTH_PORT),
-        },
+        "generator": generator,
+        "liquidations": generator,
         "processor": {
             **kafka_settings,
             **lake,
@@ -192,15 +196,15 @@ def environments() -> dict[str, Environment]:
             **kafka_settings,
             **lake,
             **_passed(QuestDbSettings, questdb_host="questdb"),
-            **_passed(
-                QuerySettings, optional=("query_token",), query_open="true", query_origins=f"http://query:{QUERY_PORT}"
-            ),
+            **_passed(QuerySettings, optional=("query_token",), query_open="true"),
+            "COINLAKE_QUERY_ORIGINS": f"http://query:{QUERY_PORT},${{COINLAKE_QUERY_ORIGINS:-}}",
             "COINLAKE_QUERY_HOST": "0.0.0.0",
             "COINLAKE_QUERY_PORT": str(QUERY_PORT),
         },
         "dashboard": {
-            **_passed(ClientSettings, optional=("query_token",), query_url=f"http://query:{QUERY_PORT}"),
+            **_passed(ClientSettings, optional=("query_token",)),
             **_passed(DashboardSettings),
+            "COINLAKE_QUERY_URL": f"http://query:{QUERY_PORT}",
             "COINLAKE_DASHBOARD_HOST": "0.0.0.0",
             "COINLAKE_DASHBOARD_PORT": str(DASHBOARD_PORT),
             "COINLAKE_DASHBOARD_OPEN": "true",
@@ -333,6 +337,7 @@ NEEDS = {
     "spark-worker": {"spark-master": _HEALTHY},
     "tools": {"topics": _DONE, "buckets": _DONE},
     "generator": {"topics": _DONE, "simulator": {**_HEALTHY, "required": False}},
+    "liquidations": {"topics": _DONE, "simulator": {**_HEALTHY, "required": False}},
     "processor": {"topics": _DONE, "buckets": _DONE, "spark-worker": _HEALTHY},
     "moving-average": {"topics": _DONE},
     "live": {"topics": _DONE},
@@ -360,7 +365,7 @@ def health_tests() -> dict[str, list[str]]:
         "connect": [*wget, f"http://127.0.0.1:{LIQUIDATIONS.connect_port}/health"],
         "spark-master": page(MASTER_PAGE, "/json/"),
         "spark-worker": page(WORKER_PAGE, "/json/"),
-        "generator": page(HEALTH_PORT, "/healthz"),
+        **dict.fromkeys(("generator", "liquidations"), page(HEALTH_PORT, "/healthz")),
         "processor": ["CMD", "coinlake", "lease", "--here"],
         "live": page(LIVE_PORT, "/healthz"),
         "query": page(QUERY_PORT, "/healthz"),

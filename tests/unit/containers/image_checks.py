@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable, Mapping
 
 import typer.main
 
-from contracts.settings import SettingsGroup
+from contracts.settings import IngestSettings, SettingsGroup
 from infra import jars
 from infra.cli import build_app
 from infra.setup import chart_library, java
@@ -233,15 +233,17 @@ def _commands(files: ContainerFiles) -> Iterable[str]:
 
 def _simulator(files: ContainerFiles) -> Iterable[str]:
     base = f"http://simulator:{SIMULATOR_PORT}"
-    expected = {
-        "COINLAKE_COINMARKETCAP_URL": f"{base}/coinmarketcap",
-        "COINLAKE_WALLEX_URL": f"{base}/wallex",
-        "COINLAKE_BINANCE_URL": f"{base}/binance",
-        "COINLAKE_BINANCE_STREAM_URL": f"ws://simulator:{SIMULATOR_PORT}/binance",
-        "COINLAKE_X_URL": f"{base}/x",
-        "COINLAKE_COINMARKETCAP_API_KEY": "simulated",
-        "COINLAKE_X_BEARER_TOKEN": "simulated",
+    pushed = base.replace("http", "ws", 1)
+    venues = {"stream_url": f"{pushed}/{{}}", "url": f"{base}/{{}}"}
+    # Every address of a venue, so that none is asked for real: binance_futures_stream_url is that of binance_futures.
+    addresses = {
+        field: next(url.format(field.removesuffix(f"_{kind}")) for kind, url in venues.items() if field.endswith(kind))
+        for field in IngestSettings.model_fields
+        if field.endswith("_url")
     }
+    expected = {f"COINLAKE_{field.upper()}": url for field, url in addresses.items()}
+    expected["COINLAKE_COINMARKETCAP_API_KEY"] = "simulated"
+    expected["COINLAKE_X_BEARER_TOKEN"] = "simulated"
     found = dict(re.findall(r"^(\w+)=(.*)$", files.simulator_env, re.MULTILINE))
     if found != expected:
         yield f"simulator.env: expected {expected}, found {found}"

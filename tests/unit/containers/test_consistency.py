@@ -141,7 +141,7 @@ BROKEN = [
     ("crypto", "COINLAKE_LIVE_HOST: 0.0.0.0", "COINLAKE_LIVE_HOST: 127.0.0.1", "COINLAKE_LIVE_HOST"),
     ("crypto", "127.0.0.1:${COINLAKE_LIVE_PORT", "0.0.0.0:${COINLAKE_LIVE_PORT", "live: ports"),
     ("crypto", "127.0.0.1:${COINLAKE_QUERY_PORT", "0.0.0.0:${COINLAKE_QUERY_PORT", "query: ports"),
-    ("crypto", "{COINLAKE_QUERY_ORIGINS:-http://query:8766}", "{COINLAKE_QUERY_ORIGINS:-}", "COINLAKE_QUERY_ORIGINS"),
+    ("crypto", "http://query:8766,${COINLAKE_QUERY_ORIGINS", "${COINLAKE_QUERY_ORIGINS", "COINLAKE_QUERY_ORIGINS"),
     ("crypto", "COINLAKE_LIVE_TOKEN: ${COINLAKE_LIVE_TOKEN:-}", "COINLAKE_LIVE_TOKEN: none", "COINLAKE_LIVE_TOKEN"),
     ("crypto", "mem_limit: 1g", "mem_limit: 512m", "moving-average: mem_limit"),
     ("crypto", "profiles: [live]", "profiles: [chart]", "live: profiles"),

@@ -37,7 +37,7 @@ OF_OTHERS = {
     # Prometheus itself.
     "up",
 }
-FUNCTIONS = {"rate", "increase", "sum", "max", "by", "time", "histogram_quantile"}
+FUNCTIONS = {"rate", "increase", "sum", "max", "by", "time", "histogram_quantile", "max_over_time", "and"}
 
 
 def grafana() -> Any:
@@ -94,6 +94,7 @@ def test_prometheus_reads_the_services_on_their_ports() -> None:
     found = {job["job_name"]: job["static_configs"][0]["targets"] for job in conf["scrape_configs"]}
     assert found == {
         "generator": [f"generator:{HEALTH_PORT}"],
+        "liquidations": [f"liquidations:{HEALTH_PORT}"],
         "processor": [f"processor:{PROCESS_METRICS_PORT}"],
         "live": [f"live:{LIVE_PORT}"],
         "query": [f"query:{QUERY_PORT}"],

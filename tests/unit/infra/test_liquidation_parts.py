@@ -9,17 +9,21 @@ import pytest
 from pydantic import SecretStr
 
 from contracts.decimals import MONEY_SCALE, PRICE_SCALE
+from contracts.errors import SettingsError
 from contracts.records import Liquidation, fields_of
 from contracts.settings import QuestDbSettings
 from contracts.streams import ALT_LIQUIDATIONS, ALT_LIQUIDATIONS_DEAD_LETTERS
 from infra.connect import plugin
 from infra.connect.connectors import Connector
 from infra.connect.settings import ConnectSettings
+from infra.questdb.settings import QuestDbAdminSettings
 from infra.questdb.tables import read_statements
 from infra.settings import LiquidationSettings
-from infra.stack import Liquidations, StackInfo, connect, questdb
+from infra.stack import Liquidations, StackInfo, connect, kafka, minio, processes, questdb, spark
 from infra.stack.info import read_info, write_info
 from infra.stack.layout import Layout
+from infra.stack.ready import PROBES
+from infra.stack.status import PORTS as PORTS_OF_PARTS
 from tests.unit.containers.versions import kafka_version, version_in
 
 OFFICIAL = {
@@ -122,6 +126,24 @@ def test_connect_is_given_every_variable_that_its_files_name(tmp_path: Path) -> 
     assert all(re.fullmatch(allowed[1], name) for name in named)
 
 
+def test_each_part_of_a_stack_is_known_by_its_command_and_is_asked_whether_it_is_ready(tmp_path: Path) -> None:
+    layout, java, jars = Layout(tmp_path), Path("/usr/bin/java"), tmp_path / "jars"
+    jars.mkdir()
+    commands = {
+        "kafka": kafka.command(layout, java, jars),
+        "minio": minio.command(layout, Path("/opt/minio"), {"minio_port": 1, "minio_console_port": 2}),
+        questdb.PART: questdb.command(layout, java, jars),
+        connect.PART: connect.command(layout, java, jars),
+    }
+    assert {part: processes.part_of(layout, command) for part, command in commands.items()} == {
+        part: part for part in commands
+    }
+    elsewhere = Layout(tmp_path / "elsewhere")
+    assert {processes.part_of(elsewhere, command) for command in commands.values()} == {None}
+    assert processes.part_of(layout, ["vi", str(layout.connect_conf)]) is None
+    assert set(PROBES) == set(PORTS_OF_PARTS) == {*commands, spark.MASTER}
+
+
 def test_the_worker_is_that_of_compose_but_for_its_plugins(tmp_path: Path) -> None:
     layout = Layout(tmp_path)
     connect.write_properties(layout, tmp_path / "plugins")
@@ -160,6 +182,15 @@ def test_readers_learn_where_questdb_is_and_never_the_writers_password(
     again = read_info(Layout(tmp_path))
     assert again is not None
     assert again.questdb_password == info.questdb_password
+
+
+def test_a_password_that_the_sinks_client_would_cut_short_is_refused_and_not_shown(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setenv("COINLAKE_QUESTDB_ADMIN_PASSWORD", "hunter;2")
+    with pytest.raises(SettingsError, match=r"COINLAKE_QUESTDB_ADMIN_PASSWORD.*without a semicolon") as caught:
+        QuestDbAdminSettings.load()
+    assert "hunter" not in str(caught.value)
 
 
 def test_a_stack_without_questdb_says_nothing_of_it(tmp_path: Path) -> None:

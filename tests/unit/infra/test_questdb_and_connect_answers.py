@@ -15,7 +15,7 @@ import pytest
 from pydantic import SecretStr
 
 from contracts.errors import ConnectorError, DatabaseError
-from infra.connect.connectors import Connector, register
+from infra.connect.connectors import Connector, Patience, register
 from infra.questdb.tables import apply_tables
 
 RUNNING = {"connector": {"state": "RUNNING"}, "tasks": [{"id": 0, "state": "RUNNING"}]}
@@ -77,46 +77,87 @@ def free_address() -> str:
 
 # --- Kafka Connect ---------------------------------------------------------------------------------------------------
 
-PUT, STATUS, RESTART = (
+PUT, CONFIG, STATUS, TASKS, RESTART = (
     "PUT /connectors/sink/config",
+    "GET /connectors/sink/config",
     "GET /connectors/sink/status",
+    "GET /connectors/sink/tasks",
     "POST /connectors/sink/restart",
 )
+OLD = {"connector.class": "x.Y", "topics": "old"}
+NEW = (404, {"message": "no such connector"})
+WITH_ITS_OPTIONS = [(200, [{"id": {"task": 0}, "config": {**SINK.config, "task.class": "x.Task"}}])]
+WITH_OLD_OPTIONS = [(200, [{"id": {"task": 0}, "config": {**OLD, "task.class": "x.Task"}}])]
+
+
+def told(config: tuple[int, Any], *statuses: tuple[int, Any], tasks: Any = WITH_ITS_OPTIONS) -> dict[str, Any]:
+    return {CONFIG: [config], PUT: [(200, {})], STATUS: list(statuses), TASKS: list(tasks), RESTART: [(202, {})]}
+
+
+def there(config: dict[str, str]) -> tuple[int, dict[str, str]]:
+    return 200, {**config, "name": "sink"}
+
+
+BRIEF = Patience(running_seconds=60, settled_seconds=0.4)
+"""What is said is believed at the fifth look, each a tenth of a second after the one before."""
 
 
 def test_a_connector_is_waited_for_until_its_task_runs() -> None:
-    answers = {PUT: [(201, {})], STATUS: [(404, {}), (200, STARTED), (200, RUNNING)]}
-    with serving(answers) as connect:
-        register(connect.url, SINK)
-    assert [request for request, _ in connect.asked] == [PUT, STATUS, STATUS, STATUS]
-    assert json.loads(connect.asked[0][1]) == SINK.config
+    with serving(told(NEW, (404, {}), (404, {}), (200, STARTED), (200, RUNNING))) as connect:
+        register(connect.url, SINK, BRIEF)
+    asked = [request for request, _ in connect.asked]
+    assert asked[:2] == [CONFIG, PUT]
+    assert asked.count(STATUS) == 4
+    assert json.loads(connect.asked[1][1]) == SINK.config
 
 
 def test_a_worker_that_settles_is_asked_again() -> None:
-    with serving({PUT: [(409, {"message": "rebalance"}), (200, {})], STATUS: [(200, RUNNING)]}) as connect:
-        register(connect.url, SINK)
-    assert [request for request, _ in connect.asked] == [PUT, PUT, STATUS]
-
-
-def test_a_failed_task_is_started_again_once() -> None:
-    answers = {PUT: [(200, {})], STATUS: [(200, FAILED), (200, RUNNING)], RESTART: [(202, {})]}
+    answers = told(NEW, (200, RUNNING)) | {PUT: [(409, {"message": "rebalance"}), (200, {})]}
     with serving(answers) as connect:
-        register(connect.url, SINK)
+        register(connect.url, SINK, BRIEF)
+    assert [request for request, _ in connect.asked] == [CONFIG, PUT, PUT, STATUS, STATUS, TASKS]
+
+
+def test_tasks_that_still_run_with_the_old_options_are_not_taken_for_those_that_are_to_come() -> None:
+    answers = told(there(OLD), *[(200, RUNNING)] * 3, (200, FAILED), tasks=[*WITH_OLD_OPTIONS, *WITH_ITS_OPTIONS])
+    with (
+        serving(answers) as connect,
+        pytest.raises(ConnectorError, match=r"^sink has failed: java\.lang\.Error: no heap$"),
+    ):
+        register(connect.url, SINK, BRIEF)
+
+
+def test_tasks_that_are_never_given_the_options_do_not_run() -> None:
+    expected = "^sink: expected it to run within 1 s, found RUNNING, RUNNING, its tasks without its options$"
+    with serving(told(there(OLD), (200, RUNNING), tasks=WITH_OLD_OPTIONS)) as connect:  # noqa: SIM117
+        with pytest.raises(ConnectorError, match=expected):
+            register(connect.url, SINK, Patience(running_seconds=1, settled_seconds=0.4))
+
+
+def test_unchanged_options_of_a_connector_that_runs_are_waited_for_no_longer_than_a_look() -> None:
+    with serving(told(there(dict(SINK.config)), (200, RUNNING))) as connect:
+        register(connect.url, SINK, BRIEF)
+    assert [request for request, _ in connect.asked] == [CONFIG, PUT, STATUS, STATUS, TASKS]
+
+
+def test_a_failed_task_is_started_again_once_and_what_was_said_of_it_before_passed_over() -> None:
+    with serving(told(NEW, *[(200, FAILED)] * 3, (200, RUNNING))) as connect:
+        register(connect.url, SINK, BRIEF)
     restarts = [request for request, _ in connect.asked if request.startswith(RESTART)]
     assert restarts == [f"{RESTART}?includeTasks=true&onlyFailed=true"]
 
 
 def test_a_task_that_fails_again_is_named_with_its_reason() -> None:
-    with serving({PUT: [(200, {})], STATUS: [(200, FAILED)], RESTART: [(202, {})]}) as connect:  # noqa: SIM117
+    with serving(told(NEW, (200, FAILED))) as connect:  # noqa: SIM117
         with pytest.raises(ConnectorError, match=r"^sink has failed: java\.lang\.Error: no heap$"):
-            register(connect.url, SINK)
+            register(connect.url, SINK, BRIEF)
 
 
 def test_refused_options_are_told_in_connects_words() -> None:
-    with serving({PUT: [(400, {"message": "include.key: expected false"})]}) as connect:
+    with serving({CONFIG: [NEW], PUT: [(400, {"message": "include.key: expected false"})]}) as connect:
         refused = f"^Kafka Connect refuses PUT {connect.url}/connectors/sink/config: 400 include.key: expected false$"
         with pytest.raises(ConnectorError, match=refused):
-            register(connect.url, SINK)
+            register(connect.url, SINK, BRIEF)
 
 
 def test_a_connect_that_is_not_there_is_one_line() -> None:

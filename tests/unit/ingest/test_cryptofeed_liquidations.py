@@ -4,8 +4,11 @@ import asyncio
 import contextlib
 import dataclasses
 import datetime as dt
+import importlib
 import importlib.metadata
 import json
+import socket
+from collections.abc import AsyncIterator
 from decimal import Decimal
 from typing import Any
 
@@ -15,7 +18,12 @@ from contracts.errors import SettingsError, TransientSourceError
 from contracts.records import Gap, Liquidation, Record, Rejected
 from contracts.settings import IngestSettings
 from ingest.sources.cryptofeed.dialects import DIALECTS, Dialect, Told, parse
-from ingest.sources.cryptofeed.liquidations import CryptofeedLiquidations, build, demand_cryptofeed
+from ingest.sources.cryptofeed.liquidations import (
+    CryptofeedLiquidations,
+    build,
+    demand_cryptofeed,
+    subscribing_once,
+)
 from ingest.venues import BY_DEFAULT, PUSHED
 from tests.unit.ingest.fakes import NOON, FakeHttp, FakeTime, at, surroundings
 
@@ -28,11 +36,11 @@ class Stated:
     """A liquidation of cryptofeed's documented shape."""
 
     exchange: str = "BYBIT"
-    symbol: str = "ROSE-USDT-PERP"
-    side: str = "sell"
+    symbol: Any = "ROSE-USDT-PERP"
+    side: Any = "sell"
     quantity: Any = Decimal("20000")
     price: Any = Decimal("0.04499")
-    timestamp: float | None = NOON.timestamp() + 0.929
+    timestamp: Any = NOON.timestamp() + 0.929
 
 
 def parsed(**fields: Any) -> Liquidation | Rejected:
@@ -40,19 +48,24 @@ def parsed(**fields: Any) -> Liquidation | Rejected:
 
 
 class Scripted:
-    """A feed of cryptofeed that tells a list, and then fails or goes on."""
+    """A feed of cryptofeed that tells a list, lets seconds pass (a float), and then fails or goes on."""
 
-    def __init__(self, told: "asyncio.Queue[Told]", script: list[Any]) -> None:
+    def __init__(self, told: "asyncio.Queue[Told]", script: list[Any], time: FakeTime) -> None:
         self.connected = False
         self._told = told
         self._script = script
+        self._time = time
 
     async def run(self) -> None:
         self.connected = True
         for step in self._script:
             if isinstance(step, BaseException):
                 raise step
-            await self._told.put(step)
+            if isinstance(step, float):
+                await asyncio.sleep(0.3)
+                self._time.seconds += step
+            else:
+                await self._told.put(step)
         await asyncio.Event().wait()
 
 
@@ -60,7 +73,7 @@ def feed(time: FakeTime, *scripts: list[Any]) -> CryptofeedLiquidations:
     left = list(scripts)
 
     def opened(dialect: Dialect, told: "asyncio.Queue[Told]") -> Scripted:
-        return Scripted(told, left.pop(0))
+        return Scripted(told, left.pop(0), time)
 
     return CryptofeedLiquidations("bybit_liquidations", BYBIT, surroundings(FakeHttp(), time), opened)
 
@@ -122,6 +135,15 @@ def test_what_has_no_time_has_that_of_its_receipt() -> None:
             "timestamp: expected at most 60 s ahead of the ingest time 2024-03-19T12:00:05.000Z,"
             " found 2024-03-19T12:01:06.000Z",
         ),
+        ({"timestamp": 1_710_849_600_929}, 'timestamp: expected seconds since 1970, found "1710849600929"'),
+        ({"timestamp": float("nan")}, 'timestamp: expected seconds since 1970, found "nan"'),
+        ({"timestamp": float("inf")}, 'timestamp: expected seconds since 1970, found "inf"'),
+        ({"timestamp": -1.0}, 'timestamp: expected seconds since 1970, found "-1.0"'),
+        ({"timestamp": "noon"}, 'timestamp: expected seconds since 1970, found "noon"'),
+        ({"quantity": None}, 'quantity: expected a decimal, found "None"'),
+        ({"price": 0.04499}, 'price: expected a decimal, found "0.04499"'),
+        ({"side": None}, 'side: expected buy or sell, found "None"'),
+        ({"side": ["buy"]}, "side: expected buy or sell, found \"['buy']\""),
     ],
 )
 def test_what_cannot_be_read_is_kept_with_the_reason(fields: dict[str, Any], reason: str) -> None:
@@ -131,10 +153,16 @@ def test_what_cannot_be_read_is_kept_with_the_reason(fields: dict[str, Any], rea
     assert json.loads(found.payload)["symbol"] == fields.get("symbol", "ROSE-USDT-PERP")
 
 
+def test_a_symbol_that_is_not_there_is_kept_with_the_reason() -> None:
+    found = parsed(symbol=None)
+    assert isinstance(found, Rejected)
+    assert found.reason.startswith("symbol: expected a text, found ")
+
+
 async def test_repeats_are_left_out_and_a_lost_connection_is_a_gap_that_names_the_error() -> None:
     group = ExceptionGroup("of a task group", [ConnectionResetError("gone")])
     told = [Stated(), Stated(), Stated(side="buy"), group]
-    source = feed(FakeTime(), told, [Stated(timestamp=at(30).timestamp())])
+    source = feed(FakeTime(), told, [Stated(timestamp=at(30).timestamp()), 10.0])
     found: list[Record | None] = []
     with pytest.raises(TransientSourceError, match=r"found ConnectionResetError \(gone\)") as caught:
         async with contextlib.aclosing(source.records()) as records:
@@ -143,20 +171,65 @@ async def test_repeats_are_left_out_and_a_lost_connection_is_a_gap_that_names_th
     assert caught.value.kind == "cryptofeed"
     assert [record.side for record in found if isinstance(record, Liquidation)] == ["short", "long"]
     assert not source.whole
-    gap, after = await taken(source, 2)
-    assert isinstance(gap, Gap)
-    assert (gap.venue, gap.from_time, gap.to_time) == ("bybit", NOON + dt.timedelta(milliseconds=929), at(30))
-    assert (gap.cause, gap.recoverable) == (str(caught.value), False)
+    after, gap, _ = await taken(source, 3)
     assert isinstance(after, Liquidation)
+    assert isinstance(gap, Gap)
+    since = NOON + dt.timedelta(milliseconds=929) - dt.timedelta(seconds=2)
+    assert (gap.venue, gap.from_time, gap.to_time) == ("bybit", since, at(10 + 2))
+    assert (gap.cause, gap.recoverable) == (str(caught.value), False)
     assert source.whole
+
+
+async def test_a_hole_does_not_end_while_contracts_are_being_asked_for() -> None:
+    source = feed(FakeTime(), [Stated(), OSError("gone")], [Stated(side="buy"), 9.9])
+    with pytest.raises(TransientSourceError):
+        await taken(source, 2)
+    found: list[Record | None] = []
+    async with contextlib.aclosing(source.records()) as records:
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(1):
+                async for record in records:
+                    found.append(record)
+    assert [type(record) for record in found] == [Liquidation]
+    assert not source.whole
+
+
+async def test_a_venue_that_tells_all_the_time_is_no_hindrance_to_the_end_of_a_hole() -> None:
+    busy = [Stated(timestamp=at(number / 1000).timestamp()) for number in range(50)]
+    time = FakeTime()
+    source = feed(time, [OSError("gone")], busy)
+    with pytest.raises(TransientSourceError):
+        await taken(source, 1)
+    found: list[Record | None] = []
+    async with contextlib.aclosing(source.records()) as records, asyncio.timeout(5):
+        async for record in records:
+            found.append(record)
+            time.seconds += 1
+            if isinstance(record, Gap):
+                break
+    assert [type(record) for record in found] == [Liquidation] * 11 + [Gap]
 
 
 async def test_a_venue_that_is_connected_and_quiet_is_there_but_heard_of_with_care() -> None:
     time = FakeTime()
     time.seconds = 1_000
-    source = feed(time, [])
+    source = feed(time, [10.0])
     assert await taken(source, 1) == [None]
-    assert source.newest == at(1_000 - 80)
+    assert source.newest == at(1_010 - 80 - 2)
+
+
+async def test_a_connection_that_cryptofeed_makes_again_is_a_failure() -> None:
+    asked: list[object] = []
+
+    async def subscribe(connection: object) -> None:
+        asked.append(connection)
+
+    once, one, other = subscribing_once(subscribe), object(), object()
+    await once(one)
+    await once(other)
+    with pytest.raises(ConnectionResetError, match="the connection was closed"):
+        await once(one)
+    assert asked == [one, other]
 
 
 def test_binance_is_never_taken_by_cryptofeed_and_nothing_of_it_is_taken_unasked() -> None:
@@ -184,3 +257,55 @@ def test_cryptofeeds_own_liquidation_is_read() -> None:
     demand_cryptofeed()
     fields = ("BYBIT", "ROSE-USDT-PERP", "sell", Decimal("20000"), Decimal("0.04499"), None, None)
     assert parse(types.Liquidation(*fields, NOON.timestamp() + 0.929), BYBIT, at(5), MINUTE) == parsed()
+
+
+async def test_cryptofeed_takes_an_orderly_close_for_no_failure_and_is_held_to_one() -> None:
+    handler = pytest.importorskip(
+        "cryptofeed.connection_handler", reason="cryptofeed, an extra, is not installed"
+    ).ConnectionHandler
+
+    class Closing:
+        """A connection that the venue closes in an orderly way each time."""
+
+        uuid = id = "closing"
+        is_open, last_message, opened = True, None, 0
+
+        @contextlib.asynccontextmanager
+        async def connect(self) -> AsyncIterator["Closing"]:
+            self.opened += 1
+            assert self.opened <= 2
+            yield self
+
+        async def read(self) -> AsyncIterator[str]:
+            for text in ("one", "two"):
+                yield text
+
+        async def close(self) -> None:
+            return None
+
+    async def subscribe(connection: Any) -> None:
+        return None
+
+    async def take(message: str, connection: Any, moment: float) -> None:
+        return None
+
+    closing = Closing()
+    run = handler(closing, subscribing_once(subscribe), take, 0, exceptions=[Exception]).run()
+    with pytest.raises(ConnectionResetError, match="the connection was closed"):
+        await asyncio.wait_for(run, 5)
+    assert closing.opened == 2
+
+
+async def test_cryptofeeds_bybit_that_nobody_answers_fails_at_once_and_by_name(monkeypatch: pytest.MonkeyPatch) -> None:
+    connection = pytest.importorskip("cryptofeed.connection", reason="cryptofeed, an extra, is not installed")
+    bybit = importlib.import_module("cryptofeed.exchanges").EXCHANGE_MAP["BYBIT"]
+    names = {"BTC-USDT-PERP": "BTCUSDT", "ETH-USD-PERP": "ETHUSD"}
+    importlib.import_module("cryptofeed.symbols").Symbols.set("BYBIT", names, {})
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        nowhere = connection.WebsocketEndpoint(f"wss://127.0.0.1:{free.getsockname()[1]}")
+    monkeypatch.setattr(bybit, "websocket_endpoints", [nowhere])
+    source = build("bybit_liquidations")(IngestSettings(_env_file=None), surroundings(FakeHttp(), FakeTime()))
+    with pytest.raises(TransientSourceError, match="found ConnectionRefusedError") as caught:
+        await asyncio.wait_for(anext(source.records()), 10)
+    assert (caught.value.kind, source.whole) == ("cryptofeed", False)

@@ -76,7 +76,7 @@ def quick() -> Clock:
 
 
 def rows(count: int, start: int = 0) -> list[Record]:
-    return [ticker(at(number), f"S{number}") for number in range(start, start + count)]
+    return [ticker(at(number), f"S{number}", NOON) for number in range(start, start + count)]
 
 
 def hole() -> Gap:
@@ -111,6 +111,23 @@ async def test_records_arrive_in_order_in_bounded_batches() -> None:
     assert max(len(poll[WALLEX]) for poll in sink.polls) <= BATCH_RECORDS
     assert outcome.served == len(sink.polls) < 100
     assert metrics.seconds_since_success() == {"wallex": 0.0}
+
+
+async def test_a_batch_spans_five_seconds_at_most_however_much_is_waiting() -> None:
+    received = (0, 3, 5, 5.001, 9, 10.001, 10.002, 60)
+    sent = [ticker(at(number), f"S{number}", at(seconds)) for number, seconds in enumerate(received)]
+    sink = ListSink()
+    await followed(FakeFeed([sent]), sink)
+    batches = [[(record.ingest_time - NOON).total_seconds() for record in poll[WALLEX]] for poll in sink.polls]
+    assert batches == [[0, 3, 5], [5.001, 9, 10.001], [10.002], [60]]
+    assert sink.records(WALLEX) == sent
+
+
+async def test_what_is_kept_for_the_next_batch_is_sent_before_the_end() -> None:
+    sent = [ticker(at(number), f"S{number}", at(10 * number)) for number in range(3)]
+    sink = ListSink(refuse=lambda call: call in {0, 1})
+    outcome, _ = await followed(FakeFeed([sent]), sink, seconds=0.01)
+    assert (sink.records(WALLEX), outcome.unwritten) == (sent, False)
 
 
 async def test_a_batch_that_is_not_acknowledged_is_sent_again_and_nothing_is_lost() -> None:
@@ -281,6 +298,33 @@ async def test_a_quiet_venue_that_is_there_again_ends_a_row_of_failures() -> Non
     sink = ListSink()
     await followed(FakeFeed([rows(1), lost()], [[None], lost()], [[None], lost()], [[None]]), sink)
     assert sink.gaps == []
+
+
+def counted(metrics: Metrics) -> float | None:
+    return metrics.registry.get_sample_value("coinlake_ingest_gaps_total", {"venue": "wallex"})
+
+
+async def test_a_hole_that_a_source_tells_is_counted_once_its_repair_and_its_parts_are_not() -> None:
+    opened = replace(hole(), to_time=at(60), repaired_at=None)
+    filled = replace(opened, to_time=at(20), repaired_at=at(90))
+    rest = replace(opened, from_time=at(20), event_time=at(20), recoverable=False)
+    another = replace(opened, symbol="ETHTMN", recoverable=False)
+    _, metrics = await followed(FakeFeed([[opened, filled, rest, *rows(1), another]]), ListSink())
+    assert counted(metrics) == 2
+
+
+async def test_a_hole_that_an_earlier_run_told_is_not_counted_again() -> None:
+    before = replace(hole(), symbol="*", to_time=None, repaired_at=None, recoverable=False)
+    end = replace(before, to_time=at(30))
+    later = replace(end, from_time=at(40), event_time=at(40), to_time=at(50))
+    _, metrics = await followed(FakeFeed([[end, *rows(1), later]]), ListSink(), tail=FakeTail(gap=before))
+    assert counted(metrics) == 1
+
+
+async def test_a_hole_of_the_whole_stream_is_counted_as_it_opens_and_not_as_it_ends() -> None:
+    feed = FakeFeed([rows(2), lost("one")], [lost("two")], [rows(1, 60)])
+    _, metrics = await followed(feed, ListSink())
+    assert counted(metrics) == 1
 
 
 async def test_a_hole_that_cannot_be_filled_is_closed_and_not_called_repaired() -> None:

@@ -174,3 +174,14 @@ async def test_the_tail_reaches_further_back_where_a_symbol_is_not_at_the_very_e
     tail = KafkaTail(cluster, pushed_messages=10)
     assert quiet not in await tail.newest_records("wallex", WALLEX, ["LOUDTMN"])
     assert quiet in await tail.newest_records("wallex", WALLEX, ["LOUDTMN", "QUIETTMN"])
+
+
+async def test_the_tail_reaches_further_back_where_a_venue_is_not_at_the_very_end(
+    cluster: str, sink: KafkaSink
+) -> None:
+    quiet, loud = ticker(NOON, "BTCTMN"), [replace(ticker(at(number), "BTCTMN"), venue="loud") for number in range(30)]
+    await sink.send_poll(route([quiet, *loud]))
+    tail = KafkaTail(cluster, pushed_messages=10)
+    assert await tail.newest_records("wallex", WALLEX, ()) == [quiet]
+    assert await tail.newest_records("loud", WALLEX, ()) == loud[-10:]
+    assert await tail.newest_records("unheard of", WALLEX, ()) == []

@@ -92,7 +92,7 @@ async def test_the_written_source_takes_liquidations_once_and_puts_holes_on_reco
     assert rejected.reason == "liquidated: expected an object, found nothing"
     assert beat is None
     assert isinstance(gap, Gap)
-    assert (gap.venue, gap.from_time, gap.to_time, gap.recoverable) == ("acme", at(0), at(4), False)
+    assert (gap.venue, gap.from_time, gap.to_time, gap.recoverable) == ("acme", at(-2), at(6), False)
     assert isinstance(later, Liquidation)
 
 

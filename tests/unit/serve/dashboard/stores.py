@@ -7,6 +7,7 @@ from typing import Any
 
 from contracts.errors import StoreError
 from serve.dashboard.ask import Row
+from serve.query.client import EndpointError
 
 NOON = dt.datetime(2026, 3, 19, 12, tzinfo=dt.UTC)
 MINUTE = dt.timedelta(minutes=1)
@@ -48,6 +49,7 @@ def answers() -> dict[str, list[Row]]:
         "market_cap": [cap, {**cap, "close_time": NOON + 20 * MINUTE}],
         "base_tmn_premium": [{"coin": "BTC", "base_tmn": Decimal("6385773000"), "premium": Decimal("-0.0021")}],
         "gaps": [{"venue": "wallex", "from_time": NOON, "to_time": None, "cause": "HTTP 500", "state": "open"}],
+        "gaps_unfilled": [{"unfilled": 1, "open": 1}],
         "rejected": [],
         "late_rows": [],
         "reconcile_score": [],
@@ -58,17 +60,20 @@ def answers() -> dict[str, list[Row]]:
 
 
 class Stores:
-    """Answers from a table; a query in `down` fails, and every question is noted."""
+    """Answers from a table; a query in `down` fails, one in `absent` has no table yet, and every question is noted."""
 
     def __init__(self) -> None:
         self.answers = answers()
         self.down: set[str] = set()
+        self.absent: set[str] = set()
         self.asked: list[tuple[str, dict[str, Any]]] = []
 
     def __call__(self, key: str, **parameters: object) -> Sequence[Row]:
         self.asked.append((key, parameters))
         if key in self.down:
             raise StoreError(f"{key}: the store is down")
+        if key in self.absent:
+            raise EndpointError(f"{key}: not there yet", status=404, kind="nothing_there")
         return self.answers[key]
 
     def times(self, key: str) -> int:

@@ -27,7 +27,15 @@ def test_times_are_drawn_in_utc() -> None:
     rows = frame(answers()["candles"], drawn=["open", "high", "low", "close", "volume"])
     layers = charts.candles(rows).to_dict()["layer"]
     assert {layer["encoding"]["x"]["scale"]["type"] for layer in layers} == {"utc"}
-    assert charts.area(rows, "open_time", "close", "x").to_dict()["encoding"]["x"]["scale"]["type"] == "utc"
+    area = charts.area(rows, "open_time", "close", "x").to_dict()
+    assert area["encoding"]["x"]["scale"]["type"] == "utc"
+    minutes = charts.per_minute(frame(answers()["liquidations_per_minute"], drawn=["notional"])).to_dict()
+    # A tooltip has no scale: without a unit of UTC it would tell the time of whoever looks.
+    told = [
+        one for chart in (*layers, area, minutes) for one in chart["encoding"]["tooltip"] if one["type"] == "temporal"
+    ]
+    assert len(told) == 4
+    assert {one["timeUnit"] for one in told} == {"utcyearmonthdatehoursminutes"}
 
 
 def test_a_wick_goes_from_low_to_high_and_a_body_from_open_to_close() -> None:

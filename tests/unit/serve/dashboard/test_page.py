@@ -3,7 +3,7 @@
 import pytest
 from streamlit.testing.v1 import AppTest
 
-from serve.dashboard.newest import LAKE, LIQUIDATIONS, TOPICS, UNREADABLE, look, moved
+from serve.dashboard.newest import LAG, LAKE, LIQUIDATIONS, TOPICS, UNREADABLE, look, moved
 from serve.dashboard.remembered import Remembered
 from tests.unit.serve.dashboard.stores import MINUTE, NOON, Stores
 
@@ -51,11 +51,13 @@ def test_tables_show_decimals_as_the_store_has_them() -> None:
 def test_a_store_that_is_down_takes_its_panels_alone() -> None:
     stores = Stores()
     stores.down = {"liquidations_newest", "liquidations_per_minute", "liquidation_totals", "liquidations_recent"}
+    stores.down |= {"gaps_unfilled"}
     app = page(stores)
     assert [warning.value for warning in app.warning] == [
         f"{key}: the store is down" for key in ("liquidations_per_minute", "liquidation_totals", "liquidations_recent")
     ]
-    assert {metric.label: metric.value for metric in app.metric}["Longs liquidated"] == "-"
+    figures = {metric.label: metric.value for metric in app.metric}
+    assert (figures["Longs liquidated"], figures["Gaps"]) == ("-", "-")
     assert "cannot read: liquidations" in texts(app)
     assert "**Candles of BTC**" in texts(app)
 
@@ -96,14 +98,34 @@ def test_a_page_that_is_drawn_again_asks_only_what_has_moved() -> None:
         ("lake_newest", {"published_at": NOON + MINUTE}, LAKE),
         ("last_batches", {"version": 5}, LAKE),
         ("topics", {"next_offset": 6}, TOPICS),
+        ("lag", {"lag": 0}, LAG),
+        ("reconcile_score", {"score": "0.9"}, LAKE),
     ],
 )
 def test_a_store_moves_with_its_newest_alone(query: str, change: dict[str, object], store: str) -> None:
     stores = Stores()
     before = look(stores)
     assert moved(before, look(stores)) == []
-    stores.answers[query] = [{**stores.answers[query][0], **change}]
+    stores.answers[query] = [{**row, **change} for row in stores.answers[query] or [{}]]
     assert moved(before, look(stores)) == [store]
+
+
+def test_a_reader_that_catches_up_is_seen_while_nothing_new_comes() -> None:
+    stores = Stores()
+    app = page(stores)
+    stores.answers["lag"] = [{**stores.answers["lag"][0], "lag": 0}]
+    app.run()
+    assert stores.times("lag") > 3  # two looks, the panel, and the panel again
+    assert stores.times("messages") == 1
+
+
+def test_a_table_that_is_not_there_yet_does_not_hide_the_others() -> None:
+    stores = Stores()
+    stores.absent = {"reconcile_score"}
+    before = look(stores)
+    assert before[LAKE] != UNREADABLE
+    stores.absent = set()
+    assert moved(before, look(stores)) == [LAKE]
 
 
 def test_a_store_that_goes_down_and_comes_back_has_moved_both_times() -> None:

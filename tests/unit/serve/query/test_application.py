@@ -4,13 +4,22 @@ import asyncio
 import csv
 import io
 import time
+from collections.abc import Mapping
+from dataclasses import replace
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
 import pytest
+from aiohttp.test_utils import TestClient, TestServer
+from structlog.testing import capture_logs
 
 from contracts.tables import CANDLES, MARKET_CAP
+from serve.query.application import application
+from serve.query.queries import Named
+from serve.query.result import Result
+from serve.query.store import Store
+from serve.query.values import Value
 from tests.unit.serve.query.served import lake_query, parameter, served
 from tests.unit.serve.rows import at, candle, lake_in, published, total
 
@@ -81,6 +90,13 @@ async def test_csv_has_the_same_texts(path: str, accept: str, tmp_path: Path) ->
         "nothing": "",
         "empty": "",
     }
+
+
+async def test_what_is_no_number_is_null_in_both_formats(tmp_path: Path) -> None:
+    queries = {"odd": lake_query("SELECT 'nan'::DOUBLE AS n, 'inf'::DOUBLE AS i, 1.5::DOUBLE AS f")}
+    async with served(tmp_path, queries) as api:
+        assert (await api.ask("odd")).body["rows"] == [[None, None, 1.5]]
+        assert (await api.ask("odd", format="csv")).text.split() == ["n,i,f", ",,1.5"]
 
 
 async def test_decimals_of_the_lake_come_through_digit_by_digit(tmp_path: Path) -> None:
@@ -159,6 +175,8 @@ async def test_the_queries_are_listed_without_their_sql(tmp_path: Path) -> None:
         ("/api/q/column", 422, "refused", 'Referenced column \\"nosuch\\" not found'),
         ("/api/q/cast?text=abc", 422, "refused", "Conversion Error"),
         ("/api/q/huge", 422, "refused", "more than 64 MiB"),
+        ("/api/q/endless", 422, "refused", "column t has a time that cannot be written"),
+        ("/api/q/endless_day", 422, "refused", "column t has a date that cannot be written"),
         ("/api/q/file", 422, "refused", "disabled"),
         ("/api/q/missing", 404, "nothing_there", "coinlake process"),
         ("/api/q/kafka", 503, "store_down", "kafka: 127.0.0.1:1 does not answer"),
@@ -177,6 +195,8 @@ async def test_every_refusal_is_json_that_says_why(
         "column": lake_query("SELECT nosuch FROM range(3)"),
         "cast": lake_query("SELECT :text::INTEGER AS n", parameters=TEXT),
         "huge": lake_query("SELECT repeat('x', 100000000) AS t"),
+        "endless": lake_query("SELECT 'infinity'::TIMESTAMP AS t"),
+        "endless_day": lake_query("SELECT 'infinity'::DATE AS t"),
         "file": lake_query("SELECT * FROM read_text('/etc/passwd')"),
         "missing": lake_query("SELECT * FROM silver_gaps"),
         "kafka": lake_query("SELECT * FROM topics", store="kafka"),
@@ -245,6 +265,36 @@ async def test_a_client_that_leaves_takes_its_query_back(tmp_path: Path) -> None
         with pytest.raises(TimeoutError):
             await asyncio.wait_for(api.ask("runaway"), 0.3)
         assert (await asyncio.wait_for(api.ask("echo", text="next"), 10)).status == 200
+        assert await api.measured("requests_total", key="runaway", status="499") == 1
+        assert await api.measured("requests_total", key="runaway") == 1
+
+
+class _Broken(Store):
+    """A store with a fault that nobody foresaw."""
+
+    def check(self, named: Named) -> None:
+        return None
+
+    async def close(self) -> None:
+        return None
+
+    async def answer(self, named: Named, values: Mapping[str, Value | None]) -> Result:
+        raise ZeroDivisionError("secret words")
+
+
+async def test_a_fault_of_ours_is_told_as_one_and_counted(tmp_path: Path) -> None:
+    async with served(tmp_path, ECHO) as whole:
+        parts = replace(whole.parts, stores={"lake": _Broken()})
+        async with TestClient(TestServer(application(parts))) as client:
+            api = replace(whole, client=client, parts=parts)
+            with capture_logs() as logs:
+                answer = await api.ask("echo", text="x")
+            assert (answer.status, answer.body["kind"]) == (500, "internal")
+            assert "secret" not in answer.text
+            assert await api.measured("requests_total", key="echo", status="500") == 1
+    assert [(log["event"], log["path"], log["fault"]) for log in logs] == [
+        ("query_fault", "/api/q/echo", "ZeroDivisionError")
+    ]
 
 
 async def test_more_than_may_wait_are_sent_away(tmp_path: Path) -> None:
@@ -294,7 +344,8 @@ async def test_data_is_for_those_who_know_the_token_and_health_for_all(tmp_path:
             assert refused.headers["WWW-Authenticate"] == "Bearer"
             assert TOKEN not in refused.text
             assert (await api.get(path, {"Authorization": f"Bearer {TOKEN}"})).status == 200
-            assert (await api.get(f"{path}?token={TOKEN}")).status == 200
+            known = await api.get(f"{path}?token={TOKEN}")
+            assert (known.status, known.headers["Cache-Control"]) == (200, "no-store")
         assert (await api.get("/healthz")).status == 200
         assert (await api.get("/")).status == 200
 

@@ -60,6 +60,20 @@ async def test_a_refusal_is_an_error_in_the_servers_words(tmp_path: Path) -> Non
     assert str(raised.value) == "parameter n: expected an integer, found 'x'"
 
 
+async def test_a_part_is_no_answer_unless_it_is_wanted(tmp_path: Path) -> None:
+    queries = {
+        "many": lake_query("SELECT range AS n FROM range(:n)", parameters={"n": parameter("integer")}, row_limit=2)
+    }
+    async with served(tmp_path, queries) as api:
+        assert await hit(api, "many", n=2) == [{"n": 0}, {"n": 1}]
+        with pytest.raises(
+            EndpointError, match="query many: expected all rows, found more than its row limit of 2"
+        ) as raised:
+            await hit(api, "many", n=3)
+        assert (raised.value.status, raised.value.kind) == (200, "truncated")
+        assert await hit(api, "many", n=3, cut=True) == [{"n": 0}, {"n": 1}]
+
+
 async def test_the_token_is_sent_and_never_told(tmp_path: Path) -> None:
     async with served(tmp_path, {"one": lake_query("SELECT 1 AS n")}, query_token="s3cret") as api:
         url = str(api.client.make_url("/")).rstrip("/")

@@ -3,18 +3,25 @@
 import asyncio
 import os
 import threading
+import time
+import weakref
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
+import duckdb
 import pytest
 from deltalake import DeltaTable
 
-from contracts.errors import NoDataError
+from contracts.errors import NoDataError, StoreError
 from contracts.settings import LakeSettings
 from contracts.tables import BRONZE_WALLEX, CANDLES, Table
+from serve.query.duck_sql import parse, varying_functions
 from serve.query.errors import BusyError
 from serve.query.fresh import Fresh
-from serve.query.lake_tables import LakeTables
+from serve.query.lake_tables import TABLE_NAMES, LakeTables
 from serve.query.landed import next_offsets
+from serve.query.queries import STORE_NAMES, read_queries
+from serve.query.query_file import SHIPPED
 from serve.query.remembered import Remembered
 from serve.query.result import Column, Result
 from serve.query.slots import Slots
@@ -79,6 +86,81 @@ def test_an_error_is_not_remembered() -> None:
     assert fresh.get("a", lambda: 7) == 7
 
 
+def test_an_error_is_that_of_all_who_asked_before_it_was_raised() -> None:
+    """A store that hangs is waited for once, not once for each who asks."""
+    entered, go, looked = threading.Event(), threading.Event(), []
+
+    def hang() -> int:
+        looked.append(1)
+        entered.set()
+        go.wait(10)
+        raise StoreError("no answer")
+
+    fresh: Fresh[int] = Fresh(0)
+    with ThreadPoolExecutor(5) as pool:
+        first = pool.submit(fresh.get, "a", hang)
+        assert entered.wait(10)
+        others = [pool.submit(fresh.get, "a", hang) for _ in range(4)]
+        time.sleep(0.2)  # all of them have asked by now
+        go.set()
+        for asked in (first, *others):
+            with pytest.raises(StoreError, match="no answer"):
+                asked.result(10)
+    assert len(looked) == 1
+    assert fresh.get("a", lambda: 7) == 7
+
+
+def test_nobody_waits_for_long_for_what_another_looks_up() -> None:
+    entered, go = threading.Event(), threading.Event()
+
+    def hang() -> int:
+        entered.set()
+        go.wait(10)
+        return 7
+
+    fresh: Fresh[int] = Fresh(100, patience_seconds=0.1)
+    with ThreadPoolExecutor(1) as pool:
+        first = pool.submit(fresh.get, "a", hang)
+        assert entered.wait(10)
+        with pytest.raises(StoreError, match=r"a: nothing found within 0\.1 s"):
+            fresh.get("a", lambda: 8)
+        assert fresh.get("b", lambda: 9) == 9
+        go.set()
+        assert first.result(10) == 7
+    assert fresh.get("a", lambda: 8) == 7
+
+
+def test_what_is_forgotten_while_it_is_looked_up_is_looked_up_again() -> None:
+    now = [0.0]
+    fresh: Fresh[int] = Fresh(100, lambda: now[0])
+
+    def look_up() -> int:
+        fresh.forget("a")
+        return 1
+
+    assert fresh.get("a", look_up) == 1
+    assert fresh.get("a", lambda: 2) == 2
+    assert fresh.get("a", lambda: 3) == 2
+
+
+def test_what_was_begun_before_one_asked_is_not_anew_for_him() -> None:
+    entered, go = threading.Event(), threading.Event()
+
+    def look_up() -> int:
+        entered.set()
+        go.wait(10)
+        return 1
+
+    fresh: Fresh[int] = Fresh(100)
+    with ThreadPoolExecutor(2) as pool:
+        first = pool.submit(fresh.get, "a", look_up)
+        assert entered.wait(10)
+        second = pool.submit(fresh.get, "a", lambda: 2, anew=True)
+        time.sleep(0.2)
+        go.set()
+        assert [first.result(10), second.result(10)] == [1, 2]
+
+
 # --- turns ------------------------------------------------------------------------------------------------------------
 
 
@@ -133,17 +215,6 @@ def test_landed_offsets_are_those_of_each_partition_whatever_the_files(tmp_path:
     assert next_offsets(opened(lake, BRONZE_WALLEX), 3) == {0: 101, 1: 10, 2: 41}
 
 
-def test_a_table_that_was_made_anew_is_opened_anew(tmp_path: Path) -> None:
-    lake = lake_in(tmp_path)
-    tables = LakeTables(lake, 0)
-    with pytest.raises(NoDataError, match="expected table wallex, found none"):
-        tables.open("bronze_wallex")
-    write(lake, BRONZE_WALLEX, [ticker(0, 0, "1")])
-    assert tables.open("bronze_wallex").count_rows() == 1
-    write(lake, BRONZE_WALLEX, [ticker(1, 1, "1")])
-    assert tables.open("bronze_wallex").count_rows() == 2
-
-
 async def test_a_file_that_is_gone_by_the_time_it_is_read_is_looked_for_again(tmp_path: Path) -> None:
     lake = lake_in(tmp_path)
     published(lake, CANDLES, [candle(0, "1 1 1 1 1"), candle(24 * 60, "2 2 2 2 2")])
@@ -179,6 +250,8 @@ async def test_an_answer_is_known_until_its_table_or_the_question_is_another(tmp
         ),
         "chance": lake_query("SELECT random() AS n FROM candles"),
         "now": lake_query("SELECT current_timestamp AS n FROM candles"),
+        "ago": lake_query("SELECT ago(INTERVAL 1 hour) AS n FROM candles"),
+        "query": lake_query("SELECT close, made.n FROM candles, query('SELECT now() AS n') AS made"),
     }
     async with served(tmp_path, queries, lake) as api:
         first = (await api.ask("from", least="0")).body["rows"]
@@ -190,15 +263,15 @@ async def test_an_answer_is_known_until_its_table_or_the_question_is_another(tmp
         assert (await api.ask("from", least="0")).body["rows"] == first == [["1.000000000000000000"]]
         assert (await api.ask("from", least="0.5")).status == 503
         file.write_bytes(whole)
-        for key in ("chance", "now"):
-            assert (await api.ask(key)).body["rows"] != (await api.ask(key)).body["rows"]
+        for key in ("chance", "now", "ago", "query"):
+            assert (await api.ask(key)).body["rows"] != (await api.ask(key)).body["rows"], key
         published(lake, CANDLES, [candle(10, "2 2 2 2 2")])
         assert len((await api.ask("from", least="0")).body["rows"]) == 2
 
 
 def test_what_was_not_asked_for_longest_is_forgotten_first() -> None:
-    remembered, sources = Remembered(most_cells=80), {"t": object()}
-    results = [Result((Column("n", "integer"),), [(number,)] * 9) for number in range(9)]
+    remembered, sources = Remembered(most_bytes=8 * 10_000), {"t": object()}
+    results = [Result((Column("n", "integer"),), [(number,)], nbytes=9_000) for number in range(9)]
     for number, result in enumerate(results[:8]):
         remembered.put("SELECT", {"n": number}, sources, result)
     assert remembered.get("SELECT", {"n": 0}, sources) is results[0]
@@ -207,5 +280,38 @@ def test_what_was_not_asked_for_longest_is_forgotten_first() -> None:
     assert [remembered.get("SELECT", {"n": n}, sources) for n in (0, 8)] == [results[0], results[8]]
     assert remembered.get("SELECT", {"n": True}, sources) is None
     assert remembered.get("SELECT", {"n": 0}, {"t": object()}) is None
-    remembered.put("SELECT", {"n": 9}, sources, Result((Column("n", "integer"),), [(1,)] * 10))
+    remembered.put("SELECT", {"n": 9}, sources, Result((Column("n", "integer"),), [(1,)], nbytes=10_001))
     assert remembered.get("SELECT", {"n": 9}, sources) is None  # more than an eighth of all
+
+
+def test_answers_from_what_was_replaced_are_forgotten_and_so_is_that(tmp_path: Path) -> None:
+    """A dataset keeps what it knows of every file that was read: far more than an answer."""
+    lake = lake_in(tmp_path)
+    published(lake, CANDLES, [candle(0, "1 1 1 1 1")])
+    remembered, caps = Remembered(), object()
+    result = Result((Column("n", "integer"),), [(1,)])
+    opened = [LakeTables(lake, 0).open("candles") for _ in range(3)]
+    alive = [weakref.ref(one) for one in opened]
+    remembered.put("SELECT 0", {}, {"market_cap": caps}, result)
+    for number, candles in enumerate(opened):
+        remembered.put(f"SELECT {number}", {}, {"candles": candles}, result)
+        remembered.put("JOIN", {}, {"candles": candles, "market_cap": caps}, result)
+    last = {"candles": opened[-1]}
+    del candles, opened
+    assert [one() is not None for one in alive] == [False, False, True]
+    assert remembered.get("SELECT 2", {}, last) is result
+    assert remembered.get("JOIN", {}, {**last, "market_cap": caps}) is result
+    assert remembered.get("SELECT 0", {}, {"market_cap": caps}) is result
+
+
+def test_what_the_shipped_queries_of_the_lake_say_lasts_as_long_as_their_tables() -> None:
+    """Where one said what varies by itself, its answers would be worked out each time."""
+    known = (*TABLE_NAMES, "last_commits", "publishes", "reconcile_scores")
+    with duckdb.connect() as connection:
+        varying = varying_functions(connection)
+        parsed = {
+            key: parse(connection, named.statement.written(lambda name: f"${name}"), known, varying)
+            for key, named in read_queries(SHIPPED.read_bytes(), dict.fromkeys(STORE_NAMES, lambda _: None)).items()
+            if named.query.store == "lake"
+        }
+    assert [key for key, found in parsed.items() if not found.is_lasting] == []

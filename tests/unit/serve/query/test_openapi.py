@@ -57,7 +57,7 @@ async def test_a_query_is_a_path_with_typed_parameters_and_all_its_answers(tmp_p
         "date": (False, {"type": "string", "format": "date"}),
         "boolean": (False, {"type": "boolean", "default": True}),
     }
-    assert list(operation["responses"]) == ["200", "400", "401", "403", "404", "406", "422", "429", "503"]
+    assert list(operation["responses"]) == ["200", "400", "401", "403", "404", "406", "422", "429", "500", "503"]
     assert set(operation["responses"]["200"]["content"]) == {"application/json", "text/csv"}
     assert "security" not in document
 

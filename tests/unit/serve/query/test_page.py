@@ -1,11 +1,14 @@
 """The page's modules, run by Node: addresses, what a problem says, fields of parameters, cells."""
 
+import json
+import re
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from serve.query.application import PAGE
+from serve.query.query_file import SHIPPED
 from tests.unit.serve.live_page.node import run
 
 
@@ -73,3 +76,15 @@ def test_an_answer_is_summed_up() -> None:
     assert called("table.js", "summaryOf", answer) == "1 row, 12 ms"
     answer = {"row_count": 1000, "truncated": True, "seconds": 1.5}
     assert called("table.js", "summaryOf", answer) == "1,000 rows, cut off at the row limit, 1500 ms"
+
+
+def test_browsers_understand_every_pattern_of_the_file_as_we_do() -> None:
+    """A field's pattern is read with the flag v, which wants hyphens of a class escaped; a wrong one is ignored."""
+    queries = json.loads(SHIPPED.read_text())
+    patterns = {
+        p["pattern"] for query in queries.values() for p in query.get("parameters", {}).values() if "pattern" in p
+    }
+    texts = ["BTC", "BTC-USD", "alt_liquidations", "a.b-c_d", "10m", "x'", 'x"', "a;b", "a\\b", "a b", "1000XS/TMN", ""]
+    script = """return given.patterns.map((p) => given.texts.map((t) => new RegExp(`^(?:${p})$`, "v").test(t)));"""
+    found = run(script, {"patterns": sorted(patterns), "texts": texts}, imports={})
+    assert found == [[re.fullmatch(pattern, text) is not None for text in texts] for pattern in sorted(patterns)]

@@ -96,12 +96,15 @@ async def test_a_broken_edit_leaves_the_last_good_queries_and_is_told(broken: st
         health = await api.get("/healthz")
         assert health.status == 200
         assert health.body["queries"] == 1
-        assert "expected" in health.body["refused"] or "missing" in health.body["refused"]
+        assert health.body["refused"] is True
+        told = (await api.get("/api/q")).body["refused"]
+        assert "expected" in told or "missing" in told
         assert await api.measured("file_refused") == 1
         write_queries(api.file, TWO)
         await _looked(api)
         assert (await api.ask("two")).body["rows"] == [[2]]
         assert "refused" not in (await api.get("/healthz")).body
+        assert "refused" not in (await api.get("/api/q")).body
 
 
 async def test_a_new_query_with_bad_sql_is_told_to_who_asks_for_it(tmp_path: Path) -> None:
@@ -120,7 +123,8 @@ async def test_a_file_that_vanishes_and_comes_back_is_read_again(tmp_path: Path)
         api.file.unlink()
         await _looked(api)
         assert (await api.ask("one")).status == 200
-        assert "No such file" in (await api.get("/healthz")).body["refused"]
+        assert (await api.get("/healthz")).body["refused"] is True
+        assert "No such file" in (await api.get("/api/q")).body["refused"]
         write_queries(api.file, ONE)
         await _looked(api)
         assert "refused" not in (await api.get("/healthz")).body

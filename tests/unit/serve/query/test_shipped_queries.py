@@ -9,7 +9,7 @@ from typing import Any
 import msgspec
 import pytest
 
-from contracts.settings import JobSettings, LakeSettings
+from contracts.settings import IngestSettings, JobSettings, LakeSettings
 from contracts.tables import (
     BRONZE_COIN_MARKET_CAP,
     BRONZE_WALLEX,
@@ -25,6 +25,8 @@ from serve.reconcile.stored import LATEST, Stored
 from spark_jobs.edges.store import FolderStore
 from tests.unit.serve.query.served import served
 from tests.unit.serve.rows import at, candle, lake_in, published, quote, snapshot, ticker, total, write
+
+RULES = JobSettings.model_construct()
 
 
 def time(minute: float) -> str:
@@ -146,6 +148,9 @@ async def test_gaps_say_their_state(tmp_path: Path) -> None:
         ("not recoverable", 90),
     ]
     assert len(await rows(tmp_path, lake, "gaps", limit="2")) == 2
+    assert await rows(tmp_path, lake, "gaps_unfilled") == [{"unfilled": 3, "open": 1}]
+    write(lake, GAPS, [gap(10, None, repaired_at=at(11)), *(gap(minute, None) for minute in range(20, 1520))])
+    assert await rows(tmp_path, lake, "gaps_unfilled") == [{"unfilled": 1503, "open": 1501}]
 
 
 async def test_what_was_rejected_is_shown_as_text_whatever_its_bytes(tmp_path: Path) -> None:
@@ -195,9 +200,23 @@ async def test_late_rows_are_new_ones_behind_the_newest_before_them(tmp_path: Pa
 
 def test_late_rows_wait_as_long_as_the_job_does() -> None:
     declared = json.loads(SHIPPED.read_text())["late_rows"]["parameters"]
-    rules = JobSettings.model_construct()
-    assert declared["coin_market_cap_seconds"]["default"] == rules.lateness_coin_market_cap_seconds
-    assert declared["wallex_seconds"]["default"] == rules.lateness_wallex_seconds
+    assert declared["coin_market_cap_seconds"]["default"] == RULES.lateness_coin_market_cap_seconds
+    assert declared["wallex_seconds"]["default"] == RULES.lateness_wallex_seconds
+
+
+@pytest.mark.parametrize(
+    ("key", "rows_per_hour"),
+    [
+        ("candles", 60 / RULES.candle_minutes),
+        ("market_cap", 60 / RULES.candle_minutes),
+        ("premium_history", 3600 / IngestSettings.model_construct().poll_seconds * 2),  # markets in TMN and in USDT
+        ("liquidations_per_minute", 60 * 2 * 4),  # two sides, and more quotes than the venue has
+    ],
+)
+def test_all_the_hours_that_may_be_asked_for_are_below_the_row_limit(key: str, rows_per_hour: float) -> None:
+    """They are oldest first: a limit would cut off the newest."""
+    query = json.loads(SHIPPED.read_text())[key]
+    assert query["parameters"]["hours"]["maximum"] * rows_per_hour <= query["row_limit"]
 
 
 async def test_what_is_newest_and_when_it_was_written(tmp_path: Path) -> None:
@@ -242,6 +261,7 @@ async def test_the_score_is_rounded_down(tmp_path: Path) -> None:
     [
         ("candles", {"coin": "BTC", "venue": "wallex", "quote": "TMN"}),
         ("gaps", {}),
+        ("gaps_unfilled", {}),
         ("rejected", {}),
         ("reconcile_score", {}),
         ("market_cap", {}),

@@ -30,12 +30,14 @@ public final class QuestDbSinkTask extends SinkTask {
 
     private SinkOptions options;
     private RowWriter rows;
+    private Answer answer;
     private Sender sender;
 
     @Override
     public void start(Map<String, String> given) {
         options = new SinkOptions(given);
         rows = new RowWriter(options);
+        answer = new Answer(options.table());
     }
 
     @Override
@@ -59,7 +61,7 @@ public final class QuestDbSinkTask extends SinkTask {
             }
         } catch (LineSenderException | HttpClientException error) {
             disconnect();
-            if (!refusesRows(error)) {
+            if (!answer.refusesRows(error)) {
                 LOG.warn("QuestDB took no rows, next try in {} ms: {}", options.backoffMillis(), error.getMessage());
                 context.timeout(options.backoffMillis());
                 throw new RetriableException("QuestDB took no rows", error);
@@ -85,12 +87,6 @@ public final class QuestDbSinkTask extends SinkTask {
             refusals.add(new Refusal(record, reason));
             return false;
         }
-    }
-
-    /** Tells whether QuestDB has read the request and found a row that it cannot take; a missing table is no row's fault. */
-    private static boolean refusesRows(Exception error) {
-        String said = String.valueOf(error.getMessage());
-        return said.contains("failed to parse line protocol") && !said.contains("table does not exist");
     }
 
     private void report(Refusal refusal) {

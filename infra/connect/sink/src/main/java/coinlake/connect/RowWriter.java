@@ -14,6 +14,8 @@ import org.apache.kafka.connect.sink.SinkRecord;
  * Writes one record as one row into the client's buffer, or says why it is none.
  *
  * <p>Text goes as text, so that the server turns it into the column's own type: a decimal never becomes a float on its way.
+ * No number is taken: Connect's JSON converter has made a float of a fraction by then, and of a whole number beyond 64 bits
+ * another one, without an error.
  */
 final class RowWriter {
     /** QuestDB would take these for a decimal, and store nothing. */
@@ -22,7 +24,6 @@ final class RowWriter {
     private final String table;
     private final String eventTime;
     private final Set<String> symbols;
-    private final Set<String> doubles;
     private final Set<String> times;
     private final TimestampPattern pattern;
 
@@ -30,7 +31,6 @@ final class RowWriter {
         table = options.table();
         eventTime = options.eventTime();
         symbols = options.symbols();
-        doubles = options.doubles();
         times = options.times();
         pattern = options.pattern();
     }
@@ -91,12 +91,8 @@ final class RowWriter {
             sender.boolColumn(name, truth);
         } else if (value instanceof Date date) {
             sender.timestampColumn(name, date.toInstant());
-        } else if (value instanceof Number number && doubles.contains(name)) {
-            sender.doubleColumn(name, number.doubleValue());
-        } else if (value instanceof Long number) {
-            sender.longColumn(name, number);
         } else {
-            throw new DataException(name + ": expected text, a whole number, true or false, found " + kind(value));
+            throw new DataException(name + ": expected text, true or false, found " + kind(value));
         }
     }
 
@@ -116,6 +112,9 @@ final class RowWriter {
         }
         if (value instanceof Iterable) {
             return "an array";
+        }
+        if (value instanceof Number) {
+            return "a number";
         }
         return value instanceof String ? "text" : "%s %s".formatted(value.getClass().getSimpleName(), value);
     }

@@ -1,5 +1,6 @@
 package coinlake.connect;
 
+import java.util.List;
 import java.util.Map;
 import java.util.Set;
 import org.apache.kafka.common.config.AbstractConfig;
@@ -19,7 +20,6 @@ final class SinkOptions extends AbstractConfig {
     private static final String CLIENT = "client.conf.string";
     private static final String TABLE = "table";
     private static final String SYMBOLS = "symbols";
-    private static final String DOUBLES = "doubles";
     private static final String EVENT_TIME = "timestamp.field.name";
     private static final String TIMES = "timestamp.string.fields";
     private static final String FORMAT = "timestamp.string.format";
@@ -34,16 +34,17 @@ final class SinkOptions extends AbstractConfig {
 
     static ConfigDef definition() {
         return new ConfigDef()
-            .define(CLIENT, Type.PASSWORD, Importance.HIGH, "Where QuestDB is, in the words of its client: http::addr=HOST:PORT;")
+            .define(CLIENT, Type.PASSWORD, ConfigDef.NO_DEFAULT_VALUE, ClientWords::check, Importance.HIGH,
+                "Where QuestDB is, in the words of its client: http::addr=HOST:PORT;")
             .define(TABLE, Type.STRING, Importance.HIGH, "The table that is written to")
             .define(EVENT_TIME, Type.STRING, Importance.HIGH, "The field that is the table's designated timestamp")
             .define(SYMBOLS, Type.LIST, "", Importance.MEDIUM, "Fields whose columns are symbols")
-            .define(DOUBLES, Type.LIST, "", Importance.MEDIUM, "Fields that may be numbers with a fraction")
             .define(TIMES, Type.LIST, "", Importance.MEDIUM, "Further fields that are times, written as text")
             .define(FORMAT, Type.STRING, "yyyy-MM-ddTHH:mm:ss.SSSUUUZ", TimestampPattern::check, Importance.MEDIUM,
                 "How times are written, in QuestDB's letters")
             .define(BACKOFF, Type.LONG, 3000L, ConfigDef.Range.atLeast(1), Importance.LOW,
                 "Milliseconds between two tries while QuestDB takes no rows")
+            .define("doubles", Type.LIST, "", only(List.of()), Importance.LOW, "Only empty: no field may be a number")
             .define("allowed.lag", Type.INT, 1000, ConfigDef.Range.atLeast(1), Importance.LOW,
                 "The most milliseconds for which rows may be held back; this sink holds none back")
             .define("include.key", Type.BOOLEAN, ConfigDef.NO_DEFAULT_VALUE, only(false), Importance.LOW,
@@ -77,10 +78,6 @@ final class SinkOptions extends AbstractConfig {
 
     Set<String> symbols() {
         return Set.copyOf(getList(SYMBOLS));
-    }
-
-    Set<String> doubles() {
-        return Set.copyOf(getList(DOUBLES));
     }
 
     Set<String> times() {
