@@ -20,6 +20,7 @@ usage: entrypoint.sh COMMAND [ARGUMENT ...]
   simulate         the venues, generated or recorded
   record           make a recording from the live venues
   import           make a recording from snapshots of real answers
+  import-posts     posts out of a file into Kafka
   topics           apply | list
   buckets          apply
   questdb          apply: the tables of QuestDB
@@ -48,7 +49,7 @@ case "${command}" in
     generate | process | rebuild | backfill | maintain | simulate | record | import | topics | buckets | lease)
         exec coinlake "$@"
         ;;
-    questdb | connect)
+    import-posts | questdb | connect)
         exec coinlake "$@"
         ;;
     moving-average | serve-live | serve-query | serve-dashboard)

@@ -164,6 +164,29 @@ class Liquidation(Record, frozen=True, kw_only=True):
     sampled: bool
 
 
+class Post(Record, frozen=True, kw_only=True):
+    """What somebody wrote about a coin; `event_time` is when it was posted.
+
+    A post that names two coins is one record of each. `likes`, `reposts`, `replies` and `quotes` are as they stood when
+    the post was read, and `followers` is the number its author had then; what is not told is null. `found_by` is the
+    query, or the name of the file, that gave it. `raw` is the post as it came, as JSON: for X an object of `data`, the
+    item of the answer, and `includes`, what the answer said of its author.
+    """
+
+    coin: str
+    post_id: str
+    text: str
+    lang: str | None = None
+    author_id: str | None = None
+    likes: int | None = None
+    reposts: int | None = None
+    replies: int | None = None
+    quotes: int | None = None
+    followers: int | None = None
+    found_by: str
+    raw: str
+
+
 class Gap(Record, frozen=True, kw_only=True):
     """A hole in a stream, on the venue's clock: nothing was received in (`from_time`, `to_time`).
 

@@ -88,6 +88,8 @@ Intervals = Annotated[
     AfterValidator(_known_intervals),
     AfterValidator(_once_each),
 ]
+XQuery = Annotated[str, Field(min_length=1, max_length=512)]
+"""A search of X, in its own language."""
 WebSocketUrl = Annotated[str, Field(pattern=r"^wss?://[^/]+"), AfterValidator(_no_trailing_slash)]
 FuturesUrl = Annotated[WebSocketUrl, AfterValidator(_no_route)]
 Url = Annotated[str, Field(pattern=r"^https?://[^/]+"), AfterValidator(_no_trailing_slash)]
@@ -204,6 +206,17 @@ class IngestSettings(SettingsGroup):
     """Where liquidations are pushed, below `/market`."""
     binance_futures_silence_seconds: Annotated[float, Field(ge=4)] = 15
     """A connection whose route pushes nothing for so long, though a mark price is due every 3 s, is given up."""
+    x_url: Url = "https://api.x.com"
+    x_bearer_token: SecretStr = SecretStr("")
+    x_query_bitcoin: XQuery = "(bitcoin OR #btc) lang:en -is:retweet"
+    x_query_ethereum: XQuery = "(ethereum OR #eth) lang:en -is:retweet"
+    """What is searched for each coin: its posts go to the topic of its name."""
+    x_max_results: Annotated[int, Field(ge=10, le=100)] = 100
+    """How many posts one page holds at most."""
+    x_poll_seconds: Seconds = 10
+    """How often each coin is searched."""
+    x_requests_per_window: Annotated[int, Field(ge=1)] = 450
+    """How many requests of 15 minutes are made at most; the venue allows an app 450."""
     poll_seconds: Seconds = 60
     request_timeout_seconds: Seconds = 10
     drain_seconds: Seconds = 10

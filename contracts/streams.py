@@ -2,6 +2,7 @@
 
 import msgspec
 
+from contracts.errors import RecordError
 from contracts.records import (
     AggTrade,
     CoinQuote,
@@ -10,6 +11,7 @@ from contracts.records import (
     Liquidation,
     MarketTicker,
     MovingAverage,
+    Post,
     PriceTicker,
     Record,
     Rejected,
@@ -22,7 +24,8 @@ class Stream(msgspec.Struct, frozen=True, kw_only=True):
 
     `key` are the fields of the Kafka key, joined by ":". `identity` are the fields that make two
     records the same event. `symbol` is the field that chooses the partition, so that all rows of
-    one symbol share one even when the key is longer.
+    one symbol share one even when the key is longer. `only` is a field and the value it has in all records of this
+    stream, where another stream carries the same type of record.
     """
 
     topic: str
@@ -30,6 +33,11 @@ class Stream(msgspec.Struct, frozen=True, kw_only=True):
     key: tuple[str, ...]
     identity: tuple[str, ...]
     symbol: str
+    only: tuple[str, str] | None = None
+
+    def carries(self, record: Record) -> bool:
+        """Say whether a record is one of this stream."""
+        return type(record) is self.record and (self.only is None or getattr(record, self.only[0]) == self.only[1])
 
 
 COIN_MARKET_CAP = Stream(
@@ -83,6 +91,23 @@ ALT_LIQUIDATIONS = Stream(
 )
 ALT_LIQUIDATIONS_DEAD_LETTERS = "alt_liquidations_dead_letters"
 """The topic of what the sink of liquidations could not read: raw messages, no records."""
+
+
+def _posts(coin: str) -> Stream:
+    return Stream(
+        topic=coin,
+        record=Post,
+        key=("post_id",),
+        identity=("venue", "post_id"),
+        symbol="post_id",
+        only=("coin", coin),
+    )
+
+
+BITCOIN = _posts("bitcoin")
+ETHEREUM = _posts("ethereum")
+POSTS: tuple[Stream, ...] = (BITCOIN, ETHEREUM)
+"""The streams of posts, one a coin; the topic is named as the coin."""
 INGEST_GAPS = Stream(
     topic="ingest_gaps",
     record=Gap,
@@ -106,9 +131,26 @@ STREAMS: tuple[Stream, ...] = (
     BINANCE_AGG_TRADES,
     CRYPTO_DATA_AGGREGATED,
     ALT_LIQUIDATIONS,
+    *POSTS,
     INGEST_GAPS,
     INGEST_REJECTED,
 )
+
+
+def stream_of(record: Record) -> Stream:
+    """Return the stream that carries a record.
+
+    Raises:
+        RecordError: there is none, as for a post about a coin that has no topic.
+    """
+    for stream in STREAMS:
+        if stream.carries(record):
+            return stream
+    coins = ", ".join(stream.topic for stream in POSTS)
+    raise RecordError(
+        f"expected a record of a stream, found {type(record).__name__} of {getattr(record, 'coin', 'no coin')}"
+        f" (posts are of {coins})"
+    )
 
 
 def key_of(stream: Stream, record: Record) -> bytes:

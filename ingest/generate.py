@@ -25,6 +25,7 @@ from ingest.runner import Outcome, Poller
 from ingest.sink import Sink
 from ingest.source import Surroundings
 from ingest.sources.binance.connection import ATTEMPTS_PER_MINUTE
+from ingest.sources.x.search import WINDOW_SECONDS as X_WINDOW_SECONDS
 from ingest.venues import BY_DEFAULT, POLLED, PUSHED, VENUES
 from ingest.web_socket import connector
 from ingest.weight import WeightBudget
@@ -85,6 +86,7 @@ async def generate(
             connect=connector(session, timeout_seconds=ingest.request_timeout_seconds),
             weight=WeightBudget(ingest.binance_weight_per_minute, clock.monotonic),
             attempts=WeightBudget(ATTEMPTS_PER_MINUTE, clock.monotonic),
+            x_requests=WeightBudget(ingest.x_requests_per_window, clock.monotonic, window_seconds=X_WINDOW_SECONDS),
         )
         sources = [POLLED[venue](ingest, around) for venue in venues if venue in POLLED]
         feeds = [PUSHED[venue](ingest, around) for venue in venues if venue in PUSHED]

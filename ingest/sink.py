@@ -5,7 +5,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Protocol
 
 from contracts.records import Gap, Record
-from contracts.streams import STREAMS, Stream
+from contracts.streams import Stream, stream_of
 from ingest.gaps import PollSeen
 
 Poll = Mapping[Stream, Sequence[Record]]
@@ -14,14 +14,12 @@ Poll = Mapping[Stream, Sequence[Record]]
 BATCH_SPAN = dt.timedelta(seconds=5)
 """What was received later than this after the first record of a batch is in the next one."""
 
-_BY_RECORD = {stream.record: stream for stream in STREAMS}
-
 
 def route(records: Iterable[Record]) -> Poll:
-    """Sort records by the stream that carries their type."""
+    """Sort records by the stream that carries them."""
     poll: dict[Stream, list[Record]] = {}
     for record in records:
-        poll.setdefault(_BY_RECORD[type(record)], []).append(record)
+        poll.setdefault(stream_of(record), []).append(record)
     return poll
 
 

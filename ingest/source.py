@@ -35,7 +35,10 @@ class Source(Protocol):
 
 
 class PushedSource(Protocol):
-    """One stream that a venue pushes. It knows nothing of Kafka; what it knows outlives a call of `records`."""
+    """One stream that a venue pushes, or tells since an id. It knows nothing of Kafka.
+
+    What it knows outlives a call of `records`.
+    """
 
     @property
     def name(self) -> str:
@@ -102,6 +105,8 @@ class Surroundings:
     """The request weight of Binance, shared by its sources."""
     attempts: WeightBudget
     """Attempts to connect to Binance's streams, shared by its sources."""
+    x_requests: WeightBudget
+    """Requests to X, shared by its sources."""
 
 
 SourceFactory = Callable[[IngestSettings, Surroundings], Source]

@@ -11,6 +11,8 @@ from simulator.binance.generated import TRADES_A_MINUTE
 from simulator.binance.liquidations_generated import LIQUIDATIONS_A_MINUTE
 from simulator.binance.streams import StreamRules
 from simulator.faults import Fault
+from simulator.x.allowance import Plan as XPlan
+from simulator.x.generated import POSTS_A_MINUTE
 
 
 class SimulatorConfig(msgspec.Struct, frozen=True, kw_only=True):
@@ -23,7 +25,8 @@ class SimulatorConfig(msgspec.Struct, frozen=True, kw_only=True):
 
     Of Binance, `trades_a_minute` is how often each generated symbol trades, `liquidations_a_minute` how many orders
     about are forced of all symbols of its futures, `streams` how its connections live and fail, and in `halts` nothing
-    happens on its spot market.
+    happens on its spot market. Of X, `x` is what a token may do and `posts_a_minute` how many posts about there are of
+    each coin of a generated market.
     """
 
     host: str = "127.0.0.1"
@@ -38,6 +41,8 @@ class SimulatorConfig(msgspec.Struct, frozen=True, kw_only=True):
     coinmarketcap: Plan = Plan()
     trades_a_minute: int = TRADES_A_MINUTE
     liquidations_a_minute: int = LIQUIDATIONS_A_MINUTE
+    x: XPlan = XPlan()
+    posts_a_minute: int = POSTS_A_MINUTE
     streams: StreamRules = StreamRules()
     halts: tuple[tuple[dt.datetime, dt.datetime], ...] = ()
     faults: tuple[Fault, ...] = ()
@@ -51,6 +56,8 @@ class SimulatorConfig(msgspec.Struct, frozen=True, kw_only=True):
         _demand(
             0 <= self.liquidations_a_minute <= 6_000, "liquidations_a_minute", "0 to 6000", self.liquidations_a_minute
         )
+        _demand(0 <= self.posts_a_minute <= 4_000, "posts_a_minute", "0 to 4000", self.posts_a_minute)
+        _demand(self.x.requests_per_window > 0, "x.requests_per_window", "1 or more", self.x.requests_per_window)
         _demand(all(begin < end for begin, end in self.halts), "halts", "a beginning before its end", self.halts)
         _demand(self.log_size > 0, "log_size", "1 or more", self.log_size)
         _demand(self.begin is None or self.begin.tzinfo is not None, "begin", "a time with a zone", self.begin)

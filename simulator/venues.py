@@ -20,6 +20,11 @@ from simulator.config import SimulatorConfig
 from simulator.market import Market
 from simulator.recording import Recorded, content_of
 from simulator.wire import Venue
+from simulator.x import VENUE as X_VENUE
+from simulator.x.generated import GeneratedPosts
+from simulator.x.recorded import RecordedPosts
+from simulator.x.recorded import shift_body as shift_posts
+from simulator.x.venue import X
 
 
 class VenueKind(msgspec.Struct, frozen=True):
@@ -74,6 +79,11 @@ VENUES: dict[str, VenueKind] = {
         recorded=lambda lines, config: futures.recorded(lines),
         shift_body=shift_times,
         pushing=lambda venue: venue.pushing(),
+    ),
+    X_VENUE: VenueKind(
+        generated=lambda market, config: X(GeneratedPosts(market, config.posts_a_minute), config.x),
+        recorded=lambda lines, config: X(RecordedPosts(lines), config.x),
+        shift_body=shift_posts,
     ),
 }
 

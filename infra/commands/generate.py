@@ -28,7 +28,8 @@ def generate(
         typer.Option(
             "--venue",
             help="take this alone: coin_market_cap, wallex, binance (prices), binance_klines, binance_agg_trades, "
-            "binance_liquidations or bybit_liquidations; may be given more than once; without it the first four",
+            "binance_liquidations, bybit_liquidations, x_bitcoin or x_ethereum; may be repeated; without it "
+            "the first four",
         ),
     ] = None,
     duration: Annotated[str, typer.Option(help="how long, such as 90s, 10m, 3h or 2d")] = "3h",

@@ -5,6 +5,7 @@ from typing import Annotated
 
 import typer
 
+from contracts.settings import IngestSettings
 from infra.moments import moment
 from infra.terminal import say, table
 
@@ -25,11 +26,20 @@ def import_recordings(
         bool,
         typer.Option("--liquidations", help="recorded liquidations of Binance's futures instead, of the same times"),
     ] = False,
+    posts: Annotated[str | None, typer.Option(help="recorded posts of X instead: a file of DATA, JSON lines")] = None,
+    query: Annotated[
+        str | None, typer.Option(help="with --posts: the search that finds them; default: COINLAKE_X_QUERY_BITCOIN")
+    ] = None,
 ) -> None:
     """Turn snapshots of real venue answers into recordings that `coinlake simulate` plays."""
     from simulator.import_binance import import_binance, import_liquidations
+    from simulator.import_posts import import_posts
     from simulator.import_recorded import import_recorded
 
+    if posts is not None:
+        found_by = query or IngestSettings.load().x_query_bitcoin
+        say(f"{out}: {import_posts(data / posts, out, found_by)} posts of X, found by: {found_by}")
+        return
     if liquidations:
         begin = moment(binance_from or "1970-01-01T00:00:00Z")
         say(f"{out}: {import_liquidations(data, out, begin, moment(binance_to))} liquidations of Binance's futures")

@@ -33,6 +33,9 @@ def simulate(
     liquidations_a_minute: Annotated[
         int, typer.Option(help="how many liquidations about a generated Binance futures market has, of all symbols")
     ] = 60,
+    posts_a_minute: Annotated[
+        int, typer.Option(help="how many posts about are written on a generated X of each coin")
+    ] = 20,
     streams: Annotated[
         str | None,
         typer.Option(help='how connections to Binance live and fail, such as {"seed": 7, "drop": 0.01}'),
@@ -65,6 +68,7 @@ def simulate(
             port_file=port_file,
             trades_a_minute=trades_a_minute,
             liquidations_a_minute=liquidations_a_minute,
+            posts_a_minute=posts_a_minute,
             streams=_decode("--streams", streams, StreamRules) if streams else StreamRules(),
             halts=tuple(_span(text) for text in halt or ()),
             faults=tuple(_decode("--fault", text, Fault) for text in fault or ()),

@@ -31,8 +31,11 @@ FEEDS = {
     "wallex": ("wallex",),
     "binance": ("binance", "binance_klines"),
     "binance_futures": ("binance_liquidations",),
+    "x": ("x_bitcoin", "x_ethereum"),
 }
 """What the generator takes from each simulated venue."""
+GENERATED = tuple(venue for venue in FEEDS if venue != "x")
+"""The venues of a generated market: no post of it is shown anywhere."""
 _SILENT = logging.Logger("librdkafka", logging.CRITICAL + 1)
 
 
@@ -108,8 +111,8 @@ def _simulated(market: Market, port_file: Path) -> list[str]:
 
 
 def _taken(market: Market) -> list[str]:
-    """Name the feeds that the market has: all of a generated one, of a recording those of the venues it holds."""
-    venues = read_folder(market.recording, VENUES) if market.recording else FEEDS
+    """Name the feeds that the market has, of a recording those of the venues it holds."""
+    venues = read_folder(market.recording, VENUES) if market.recording else GENERATED
     return [word for venue in venues for feed in FEEDS[venue] for word in ("--venue", feed)]
 
 
@@ -123,6 +126,8 @@ def _pointed_at(base: str, market: Market) -> dict[str, str]:
         "COINLAKE_BINANCE_URL": f"{base}/binance",
         "COINLAKE_BINANCE_STREAM_URL": f"{base.replace('http', 'ws', 1)}/binance",
         "COINLAKE_BINANCE_FUTURES_STREAM_URL": f"{base.replace('http', 'ws', 1)}/binance_futures",
+        "COINLAKE_X_URL": f"{base}/x",
+        "COINLAKE_X_BEARER_TOKEN": DEMO_KEY,
         "COINLAKE_POLL_SECONDS": str(POLL_SECONDS / market.speed),
     }
 

@@ -18,6 +18,7 @@ from confluent_kafka import Consumer, KafkaError, TopicPartition
 EXACT = Context(prec=120, rounding=ROUND_HALF_UP)
 QUOTES, TICKERS, GAPS, REFUSED = "coin_market_cap", "wallex", "ingest_gaps", "ingest_rejected"
 POLLS, KLINES, TRADES, LIQUIDATIONS = "binance_ticker", "crypto_kline_data", "binance_agg_trades", "alt_liquidations"
+POSTS = ("bitcoin", "ethereum")
 COMPACTED = frozenset({QUOTES, GAPS, POLLS, KLINES})
 
 _PLACES: dict[str, dict[str, int]] = {
@@ -41,6 +42,7 @@ _PLACES: dict[str, dict[str, int]] = {
         **dict.fromkeys(("quantity", "filled_quantity", "bankruptcy_price", "average_price"), 18),
         "notional": 8,
     },
+    **{topic: {} for topic in POSTS},
 }
 _TIMES = frozenset(
     {"event_time", "ingest_time", "poll_time", "from_time", "to_time", "repaired_at", "open_time", "close_time"}

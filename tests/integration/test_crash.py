@@ -9,8 +9,14 @@ from collections.abc import Iterator
 
 import pytest
 
-from contracts.streams import ALT_LIQUIDATIONS, BINANCE_AGG_TRADES, BINANCE_TICKER, CRYPTO_KLINE_DATA
-from contracts.tables import BRONZE_BINANCE_AGG_TRADES, IMPORTED_AGG_TRADES, IMPORTED_KLINES
+from contracts.streams import ALT_LIQUIDATIONS, BINANCE_AGG_TRADES, BINANCE_TICKER, CRYPTO_KLINE_DATA, POSTS
+from contracts.tables import (
+    BRONZE_BINANCE_AGG_TRADES,
+    BRONZE_BITCOIN,
+    BRONZE_ETHEREUM,
+    IMPORTED_AGG_TRADES,
+    IMPORTED_KLINES,
+)
 from infra.crashtest.generator import INTERVAL, crash_generator
 from infra.crashtest.journal import Journal
 from infra.crashtest.run import Ground, crash, differences, fresh_stack, prepare
@@ -18,10 +24,12 @@ from infra.stack.layout import Layout
 from infra.stack.processes import find
 
 FIXED_SEED = 7
-NOT_PLAYED = {table.name for table in (BRONZE_BINANCE_AGG_TRADES, IMPORTED_KLINES, IMPORTED_AGG_TRADES)}
-"""Trades are followed only when asked for, and archives imported by a command of their own."""
-NOT_POLLED = {stream.topic for stream in (BINANCE_TICKER, CRYPTO_KLINE_DATA, BINANCE_AGG_TRADES, ALT_LIQUIDATIONS)}
-"""The generator whose polls are killed follows no Binance and no liquidations."""
+NOT_ASKED_FOR = (BRONZE_BINANCE_AGG_TRADES, BRONZE_BITCOIN, BRONZE_ETHEREUM)
+NOT_PLAYED = {table.name for table in (*NOT_ASKED_FOR, IMPORTED_KLINES, IMPORTED_AGG_TRADES)}
+"""Trades and posts are followed only when asked for, and archives imported by a command of their own."""
+BINANCE = (BINANCE_TICKER, CRYPTO_KLINE_DATA, BINANCE_AGG_TRADES)
+NOT_POLLED = {stream.topic for stream in (*BINANCE, ALT_LIQUIDATIONS, *POSTS)}
+"""The generator whose polls are killed follows no Binance, no liquidations and no posts."""
 
 pytestmark = pytest.mark.timeout(3000)
 

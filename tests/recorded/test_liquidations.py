@@ -127,6 +127,7 @@ async def played(
                     connect=connector(session, timeout_seconds=5),
                     weight=WeightBudget(3000, clock.monotonic),
                     attempts=WeightBudget(10_000, clock.monotonic),
+                    x_requests=WeightBudget(450, clock.monotonic),
                 ),
             )
             stop, metrics = asyncio.Event(), Metrics([feed.name], clock.monotonic)

@@ -10,7 +10,7 @@ from pyspark.sql.types import BinaryType, IntegerType, LongType, StringType, Str
 
 from contracts.records import AggTrade, Kline, MovingAverage, Record, decode, encode
 from contracts.settings import MovingAverageSettings
-from contracts.streams import STREAMS
+from contracts.streams import stream_of
 from tests.streaming.rows import exactly
 
 KAFKA = StructType(
@@ -30,9 +30,8 @@ Windows = dict[tuple[str, dt.datetime], MovingAverage]
 
 def messages_of(records: Sequence[Record]) -> list[Message]:
     """Encode records as Kafka has them, each three milliseconds after it was received."""
-    topics = {stream.record: stream.topic for stream in STREAMS}
     return [
-        (encode(record), topics[type(record)], 0, offset, record.ingest_time + BROKER_DELAY)
+        (encode(record), stream_of(record).topic, 0, offset, record.ingest_time + BROKER_DELAY)
         for offset, record in enumerate(records)
     ]
 

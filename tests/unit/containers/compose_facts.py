@@ -138,7 +138,7 @@ def environments() -> dict[str, Environment]:
     generator = {
         **kafka_settings,
         **job,
-        **_passed(IngestSettings),
+        **_passed(IngestSettings, optional=("x_bearer_token",)),
         "COINLAKE_HEALTH_HOST": "0.0.0.0",
         "COINLAKE_HEALTH_PORT": str(HEALTH_PORT),
     }

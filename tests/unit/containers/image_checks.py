@@ -243,6 +243,7 @@ def _simulator(files: ContainerFiles) -> Iterable[str]:
     }
     expected = {f"COINLAKE_{field.upper()}": url for field, url in addresses.items()}
     expected["COINLAKE_COINMARKETCAP_API_KEY"] = "simulated"
+    expected["COINLAKE_X_BEARER_TOKEN"] = "simulated"
     found = dict(re.findall(r"^(\w+)=(.*)$", files.simulator_env, re.MULTILINE))
     if found != expected:
         yield f"simulator.env: expected {expected}, found {found}"

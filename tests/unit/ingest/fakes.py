@@ -188,6 +188,7 @@ def surroundings(http: HttpClient, time: FakeTime, stale: list[tuple[str, int]] 
         connect=no_web_socket,
         weight=WeightBudget(3000, time.monotonic),
         attempts=WeightBudget(55, time.monotonic),
+        x_requests=WeightBudget(450, time.monotonic),
     )
 
 

@@ -303,7 +303,7 @@ async def test_a_venue_that_is_not_known_is_named(world: World) -> None:
     assert (
         str(caught.value)
         == "expected a venue out of coin_market_cap, wallex, binance, binance_klines, binance_agg_trades,"
-        " binance_liquidations, bybit_liquidations, found nobitex"
+        " binance_liquidations, bybit_liquidations, x_bitcoin, x_ethereum, found nobitex"
     )
 
 

@@ -170,7 +170,7 @@ async def test_faults_can_be_set_before_the_start(start: Start, session: aiohttp
 
 
 @pytest.mark.parametrize(
-    "body", ["{", '{"venue":"wallex","kind":"plague"}', '{"venue":"x","kind":"slow"}', '{"venue":"wallex"}']
+    "body", ["{", '{"venue":"wallex","kind":"plague"}', '{"venue":"y","kind":"slow"}', '{"venue":"wallex"}']
 )
 async def test_control_refuses_a_fault_it_does_not_know(prober: Prober, body: str) -> None:
     response = await prober.session.post(prober.server.control + "/faults", data=body)

@@ -97,7 +97,7 @@ async def test_port_in_use_is_one_clear_line(server: Listening) -> None:
 async def test_fault_for_an_unknown_venue_is_refused() -> None:
     fault = Fault(venue="kraken", kind=FaultKind.SLOW)
     with pytest.raises(
-        SettingsError, match="expected a venue of coinmarketcap, wallex, binance, binance_futures, found 'kraken'"
+        SettingsError, match="expected a venue of coinmarketcap, wallex, binance, binance_futures, x, found 'kraken'"
     ):
         async with running(SimulatorConfig(faults=(fault,))):
             pass

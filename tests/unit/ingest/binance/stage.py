@@ -95,6 +95,7 @@ async def running(
             connect=connector(session, timeout_seconds=2),
             weight=WeightBudget(3000, clock.monotonic),
             attempts=WeightBudget(55, clock.monotonic),
+            x_requests=WeightBudget(450, clock.monotonic),
         )
         feed = build(ingest, around)
         feed._pace = Pace(reorder_seconds=0.03, tick_seconds=0.01)

@@ -79,6 +79,7 @@ async def listening(venue: Venue, *, silence: float = 15, clock: Clock | None = 
             connect=connector(session, timeout_seconds=2),
             weight=WeightBudget(3000, clock.monotonic),
             attempts=WeightBudget(55, clock.monotonic),
+            x_requests=WeightBudget(450, clock.monotonic),
         )
         try:
             yield LiquidationFeed(settings, around)

@@ -77,6 +77,7 @@ async def followed(sink: ListSink) -> tuple[int, float | None]:
             connect=connector(session, timeout_seconds=5),
             weight=WeightBudget(3000, clock.monotonic),
             attempts=WeightBudget(10_000, clock.monotonic),
+            x_requests=WeightBudget(450, clock.monotonic),
         )
         feed = LiquidationFeed(IngestSettings(_env_file=None, binance_futures_stream_url=url), around)
         stop, metrics = asyncio.Event(), Metrics([feed.name], clock.monotonic)

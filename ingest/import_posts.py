@@ -1,0 +1,101 @@
+"""Take a file of posts into the topic of its coin: each once, however often this is run or killed."""
+
+import asyncio
+import datetime as dt
+import itertools
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import msgspec
+
+from contracts.errors import SettingsError
+from contracts.records import Post, Record, Rejected
+from contracts.settings import JobSettings, KafkaSettings
+from contracts.streams import INGEST_REJECTED, POSTS, Stream
+from ingest.clock import utc_now
+from ingest.kafka_sink import KafkaSink
+from ingest.kafka_tail import KafkaTail
+from ingest.posts_file import VENUE, read_posts
+from ingest.sink import Sink, route
+
+BATCH_RECORDS = 500
+_TAIL_SECONDS = 300.0
+_WHOLE_TOPIC = 1_000_000_000
+
+
+class Imported(msgspec.Struct, frozen=True):
+    """What became of the rows of a file: new in Kafka, there before, and rejected (new or before)."""
+
+    rows: int = 0
+    new: int = 0
+    rejected: int = 0
+
+
+Watch = Callable[[Imported], None]
+"""Is told after each batch what Kafka has acknowledged so far."""
+
+
+def stream_named(coin: str) -> Stream:
+    """Return the stream of a coin's posts.
+
+    Raises:
+        SettingsError: it has none.
+    """
+    for stream in POSTS:
+        if stream.topic == coin:
+            return stream
+    raise SettingsError(f"expected a coin of {', '.join(stream.topic for stream in POSTS)}, found {coin}")
+
+
+def import_posts(path: Path, coin: str, kafka: KafkaSettings, job: JobSettings, watch: Watch) -> Imported:
+    """Send the posts of a file that the topic does not hold yet, and the rows that are none to `ingest_rejected`.
+
+    A run that was killed is taken up by the next: what the topics hold is not sent again.
+
+    Raises:
+        SettingsError: the coin has no topic, or the file cannot be read.
+        NoDataError: there is no such file.
+        BrokerError, TopicError: Kafka cannot be reached, or a topic is not there.
+        UndeliveredError: Kafka did not acknowledge a batch.
+    """
+    return asyncio.run(_import(path, stream_named(coin), kafka, job, watch))
+
+
+async def _import(path: Path, stream: Stream, kafka: KafkaSettings, job: JobSettings, watch: Watch) -> Imported:
+    servers = kafka.kafka_bootstrap_servers
+    max_ahead = dt.timedelta(seconds=job.max_ahead_seconds)
+    async with KafkaSink(servers) as sink:
+        await sink.start([stream, INGEST_REJECTED])
+        tail = KafkaTail(servers, seconds=_TAIL_SECONDS, pushed_messages=_WHOLE_TOPIC)
+        known = {
+            _name(record) for one in (stream, INGEST_REJECTED) for record in await tail.newest_records(VENUE, one, ())
+        }
+        return await send_new(read_posts(path, stream, utc_now(), max_ahead), known, sink, watch)
+
+
+async def send_new(
+    records: Iterator[Post | Rejected], known: set[tuple[object, ...]], sink: Sink, watch: Watch
+) -> Imported:
+    """Send what is not known, batch after batch, each acknowledged before the next.
+
+    Raises:
+        UndeliveredError: Kafka did not acknowledge a batch.
+    """
+    imported = Imported()
+    while batch := list(itertools.islice(records, BATCH_RECORDS)):
+        new = [record for record in batch if _name(record) not in known]
+        await sink.send_poll(route(new))
+        imported = Imported(
+            rows=imported.rows + len(batch),
+            new=imported.new + sum(isinstance(record, Post) for record in new),
+            rejected=imported.rejected + sum(isinstance(record, Rejected) for record in batch),
+        )
+        watch(imported)
+    return imported
+
+
+def _name(record: Record) -> tuple[object, ...]:
+    """Name what is there once: a post by its id, a rejected row by what it says and the reason, with file and line."""
+    if isinstance(record, Rejected):
+        return record.reason, record.payload
+    return (record.post_id,) if isinstance(record, Post) else ()

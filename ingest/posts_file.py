@@ -1,0 +1,149 @@
+"""Posts out of a file: JSON lines or CSV, with the names that X's API v2 gives its fields.
+
+A row has `id`, `text` and `created_at`, and may have `lang`, `author_id`, `author_followers` and the counts of
+`public_metrics`, in an object of that name or beside the others. A CSV file names them in its first line.
+"""
+
+import csv
+import datetime as dt
+import gzip
+import re
+import zlib
+from collections.abc import Iterator
+from pathlib import Path
+from typing import IO
+
+import msgspec
+
+from contracts.errors import NoDataError, SettingsError, TransientSourceError
+from contracts.records import Post, Rejected
+from contracts.streams import Stream
+from ingest.fields import FieldError, member, not_ahead, object_field, text_field, time_field
+from ingest.post_fields import counts, optional_count, raw_text, written
+from ingest.reject import reject
+from ingest.wire_json import Members, NumberText, dump, load
+
+VENUE = "file"
+_NEEDED = ("id", "text", "created_at")
+_NUMBER = re.compile(r"[0-9]{1,18}", re.ASCII)
+_NUMBERS = frozenset({"author_followers", "retweet_count", "reply_count", "like_count", "quote_count"})
+
+
+class Row(msgspec.Struct, frozen=True):
+    """One row of a file: its line (of several, the last), what it says, and why that is no JSON or no row."""
+
+    line: int
+    item: object
+    problem: str | None = None
+
+
+def read_posts(
+    path: Path, stream: Stream, ingest_time: dt.datetime, max_ahead: dt.timedelta
+) -> Iterator[Post | Rejected]:
+    """Read the posts of a file about the coin of a stream; what is none is rejected with its line and the reason.
+
+    An id is there once: of a row that repeats it only the reason is kept, and the row.
+
+    Raises:
+        NoDataError: there is no such file.
+        SettingsError: it is neither JSON lines nor CSV, cannot be read, or its first line lacks a name.
+    """
+    seen: set[str] = set()
+    for row in _rows(path):
+        try:
+            if row.problem is not None:
+                raise FieldError(row.problem)
+            post = _post(object_field("row", row.item), path.name, stream, ingest_time)
+            not_ahead("created_at", post.event_time, ingest_time, max_ahead)
+            if post.post_id in seen:
+                raise FieldError(f"id: expected once in a file, found {post.post_id[:40]} again")
+            seen.add(post.post_id)
+            yield post
+        except FieldError as error:
+            reason = f"{path.name} line {row.line}: {error}"
+            yield reject(VENUE, stream, reason, row.item, poll_time=ingest_time, ingest_time=ingest_time)
+
+
+def _post(item: Members, file_name: str, stream: Stream, ingest_time: dt.datetime) -> Post:
+    post_id = text_field("id", member(item, "id"))
+    return Post(
+        venue=VENUE,
+        event_time=time_field("created_at", member(item, "created_at")),
+        ingest_time=ingest_time,
+        coin=stream.topic,
+        post_id=post_id,
+        followers=optional_count("author_followers", item),
+        found_by=file_name,
+        raw=raw_text(item),
+        **counts(item),
+        **written(item),
+    )
+
+
+def _rows(path: Path) -> Iterator[Row]:
+    kind = path.name.removesuffix(".gz").rpartition(".")[2]
+    if kind not in ("jsonl", "csv"):
+        raise SettingsError(f"{path}: expected a file that ends in .jsonl or .csv, or in that and .gz")
+    if not path.is_file():
+        raise NoDataError(f"{path}: expected a file of posts, found none")
+    try:
+        with _opened(path) as file:
+            yield from _json_lines(file) if kind == "jsonl" else _csv_rows(file, path)
+    except (OSError, EOFError, zlib.error) as error:
+        raise SettingsError(f"{path}: expected a file that can be read, found: {error}") from None
+
+
+def _opened(path: Path) -> IO[str]:
+    """Open a file whose bytes that are no UTF-8 spoil their own row alone."""
+    open_file = gzip.open if path.suffix == ".gz" else open
+    return open_file(path, "rt", encoding="utf-8-sig", errors="surrogateescape", newline="")
+
+
+def _json_lines(file: IO[str]) -> Iterator[Row]:
+    text, number = "", 0
+    for part in file:
+        # A return alone, or one of the lines that Unicode knows, ends no line of JSON.
+        text += part
+        if not part.endswith("\n"):
+            continue
+        number += 1
+        yield from _json_row(number, text)
+        text = ""
+    yield from _json_row(number + 1, text)
+
+
+def _json_row(number: int, text: str) -> Iterator[Row]:
+    text = text.strip()
+    if not text:
+        return
+    try:
+        yield Row(number, load(text))
+    except TransientSourceError as error:
+        yield Row(number, text, str(error))
+
+
+def _csv_rows(file: IO[str], path: Path) -> Iterator[Row]:
+    reader = csv.reader(file)
+    names = next(reader, [])
+    if missing := [name for name in _NEEDED if name not in names]:
+        raise SettingsError(f"{path}: expected columns {', '.join(_NEEDED)} in its first line, found no {missing[0]}")
+    while True:
+        try:
+            cells = next(reader)
+        except StopIteration:
+            return
+        except csv.Error as error:
+            yield Row(reader.line_num, "", f"expected a row of CSV, found: {error}")
+            continue
+        if len(cells) == len(names):
+            yield Row(
+                reader.line_num, Members(_cell(name, text) for name, text in zip(names, cells, strict=True) if text)
+            )
+        elif cells:
+            raw = ",".join(map(dump, cells))
+            yield Row(reader.line_num, raw, f"expected {len(names)} columns, found {len(cells)}")
+
+
+def _cell(name: str, text: str) -> tuple[str, object]:
+    """Give a cell the type that JSON would have given it; an empty one is not there."""
+    return name, NumberText(text) if name in _NUMBERS and _NUMBER.fullmatch(text) else text

@@ -1,0 +1,4 @@
+"""X's recent search, API v2, on localhost."""
+
+VENUE = "x"
+SEARCH = "/2/tweets/search/recent"
