@@ -82,6 +82,10 @@ class JobError(CoinlakeError):
     """A streaming query ended with an error."""
 
 
+class ExportError(CoinlakeError):
+    """An export's file cannot be read or written, or is not what goes on from where it stands."""
+
+
 class StackError(CoinlakeError):
     """The embedded stack cannot start or has lost a part: a port in use, no JDK, a dead child."""
 

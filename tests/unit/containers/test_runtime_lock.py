@@ -19,18 +19,19 @@ def requirements(lock: str) -> dict[str, str]:
 
 
 def needed_here() -> set[str]:
-    """Walk from the project's own dependencies through what the installed packages say they need."""
+    """Walk from the project's own dependencies through what the installed packages and their extras say they need."""
     declared = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["dependencies"]
-    open_ends = [Requirement(line) for line in declared]
-    found: set[str] = set()
+    open_ends = [(Requirement(line), "") for line in declared]
+    walked: set[tuple[str, str]] = set()
     while open_ends:
-        requirement = open_ends.pop()
+        requirement, extra = open_ends.pop()
         name = canonicalize_name(requirement.name)
-        wanted = requirement.marker is None or requirement.marker.evaluate({"extra": ""})
-        if wanted and name not in found:
-            found.add(name)
-            open_ends += [Requirement(line) for line in metadata.requires(name) or ()]
-    return found
+        if requirement.marker is not None and not requirement.marker.evaluate({"extra": extra}):
+            continue
+        for asked in {"", *requirement.extras} - {seen for package, seen in walked if package == name}:
+            walked.add((name, asked))
+            open_ends += [(Requirement(line), asked) for line in metadata.requires(name) or ()]
+    return {name for name, _ in walked}
 
 
 def test_the_runtime_lock_says_of_a_package_what_the_lock_says() -> None:

@@ -1,0 +1,1 @@
+"""Files that a consumer of the topics writes for analysts."""

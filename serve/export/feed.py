@@ -1,0 +1,41 @@
+"""Where an export takes its messages from, whatever the transport."""
+
+from collections.abc import Mapping, Sequence
+from typing import NamedTuple, Protocol
+
+
+class Lane(NamedTuple):
+    """One sequence of messages whose order is kept.
+
+    Of Kafka `name` is the partition ("0", "1", …); of ZeroMQ it names one run of one publisher.
+    """
+
+    topic: str
+    name: str
+
+
+class Message(NamedTuple):
+    """One record as it arrived: its lane, its place in it (Kafka's offset, ZeroMQ's sequence number), its wire JSON."""
+
+    lane: Lane
+    offset: int
+    value: bytes
+
+
+class Feed(Protocol):
+    """Hands out messages, of each lane in order."""
+
+    def start(self, positions: Mapping[Lane, int]) -> None:
+        """Begin, in each lane named here at that offset, in every other one at its oldest message.
+
+        Raises:
+            BrokerError: what hands the messages out cannot be reached.
+            TopicError: a topic does not exist.
+            ExportError: a lane no longer holds what comes at its position.
+        """
+
+    def take(self, wait: float) -> Sequence[Message]:
+        """Return what has arrived, at the latest after `wait` seconds; nothing where nothing came."""
+
+    def close(self) -> None:
+        """Let go of the connection."""
