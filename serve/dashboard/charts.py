@@ -141,7 +141,7 @@ def area(frame: pd.DataFrame, time: str, value: str, title: str, number: str = "
     return chart
 
 
-def sentiment(frame: pd.DataFrame) -> alt.LayerChart | alt.FacetChart:
+def sentiment(frame: pd.DataFrame) -> alt.LayerChart:
     """Draw the mean sentiment of each hour as a bar from 0, and the closing price as a line over it.
 
     Args:
@@ -169,7 +169,8 @@ def sentiment(frame: pd.DataFrame) -> alt.LayerChart | alt.FacetChart:
             axis=alt.Axis(format=_readable(frame["close"])),
         )
     )
-    return alt.layer(bars, line, height=_HEIGHT).resolve_scale(y="independent")
+    chart: alt.LayerChart = alt.layer(bars, line, height=_HEIGHT).resolve_scale(y="independent")
+    return chart
 
 
 def premiums(frame: pd.DataFrame) -> alt.Chart:
