@@ -60,11 +60,9 @@ def scored(spark: SparkSession, posts: list[dict[str, Any]]) -> Iterator[DataFra
     frame = spark.createDataFrame([tuple(row[name] for name in COLUMNS) for row in posts], schema)
     named = frame.withColumn("coin", symbol_of(F.col("coin")))
     late = F.col("post_id").isin([row["post_id"] for row in posts[:100]])
-    first = score_posts.plan(named.where(~late), spark.createDataFrame([], POSTS_SCORED.schema)).persist()
-    both = score_posts.plan(named.where(late), first).persist()
-    yield both
-    both.unpersist()
-    first.unpersist()
+    nothing = spark.createDataFrame([], POSTS_SCORED.schema)
+    with score_posts.plan(named.where(~late), nothing) as first, score_posts.plan(named.where(late), first) as both:
+        yield both
 
 
 @pytest.fixture(scope="module")
