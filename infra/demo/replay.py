@@ -35,7 +35,7 @@ FEEDS = {
 }
 """What the generator takes from each simulated venue."""
 GENERATED = tuple(venue for venue in FEEDS if venue != "x")
-"""The venues of a generated market: no post of it is shown anywhere."""
+"""The venues of a generated market: scoring posts would take longer than a demo has."""
 _SILENT = logging.Logger("librdkafka", logging.CRITICAL + 1)
 
 

@@ -1,7 +1,8 @@
 """Generated posts: what people write as a coin's price rises and falls, a pure function of (seed, time).
 
 There are good words and bad ones, more of one kind as the price moves, and what makes texts hard to read: mentions,
-links, cashtags, emoji, spam that repeats itself. A query finds the posts of each coin whose name is in it.
+links, cashtags, emoji, spam that repeats itself. But for the spam, one of ten posts nearly repeats another of some
+hours. A query finds the posts of each coin whose name is in it.
 """
 
 import datetime as dt
@@ -24,24 +25,92 @@ _TREND_SECONDS = 600
 _AUTHORS = 5_000
 _COINS = {"bitcoin": ("BTC", "Bitcoin"), "ethereum": ("ETH", "Ethereum")}
 
+_OPENINGS = (
+    *(
+        "Honestly,",
+        "Morning all:",
+        "Hot take:",
+        "Not advice, but",
+        "@moonwatcher",
+        "@bearden I say",
+        "Looking at this week,",
+    ),
+    *("After lunch I checked and", "Anyone else?", "My neighbour says", "gm 🚀", "Long thread, short version:"),
+    *("Unpopular opinion:", "Just my two sats:", "Quick update:", "Four years in, and"),
+)
 _GOOD = (
-    "{name} looks strong today, great volume and higher lows 🚀",
-    "Bought more ${symbol}. Love this market!",
-    "@moonwatcher #{symbol} to the moon 🚀🚀🚀 very happy holder",
-    "Best week for {name} in a long time, adoption is growing https://t.co/a1b2c3d4e5",
-    "Breakout on the #{symbol} chart, bulls are winning",
+    *(
+        "{name} looks strong today",
+        "#{symbol} to the moon 🚀🚀🚀",
+        "bought more ${symbol}",
+        "bulls are winning on {name}",
+    ),
+    *("breakout on the #{symbol} chart", "best week for {name} in a long time", "I love this ${symbol} rally"),
+    *(
+        "happy to hodl {name}",
+        "{name} adoption is growing",
+        "higher lows on #{symbol} again",
+        "great volume in ${symbol}",
+    ),
+    *("{name} is soaring", "very bullish on #{symbol}", "the {name} dip was a gift", "${symbol} recovered nicely"),
+    "new highs for {name} are near",
 )
 _BAD = (
-    "{name} is crashing again, terrible day 😡",
-    "Sold all my ${symbol}, I am afraid of a bigger dump",
-    "@bearden another #{symbol} scam, lost a lot of money",
-    "Bad news for {name}: weak demand and panic selling https://t.co/f6g7h8i9j0",
-    "Rekt. #{symbol} liquidations everywhere",
+    *("{name} is crashing again 😡", "sold all my ${symbol}", "I got rekt with #{symbol}", "another #{symbol} scam"),
+    *(
+        "bad news for {name}",
+        "terrible day for ${symbol}",
+        "panic selling in {name}",
+        "I am afraid of a bigger {name} dump",
+    ),
+    *("#{symbol} liquidations everywhere", "lost a lot of money on {name}", "weak demand for ${symbol}"),
+    *("bears own {name} now", "{name} breaks down once more", "ugly candle on #{symbol}", "no bid under ${symbol}"),
+    "{name} disappoints everyone",
 )
 _PLAIN = (
-    "{name} block height and fees: {number} sat",
-    "What do you think about #{symbol} this week?",
-    "Reading about {name} wallets and keys https://t.co/k1l2m3n4o5",
+    *(
+        "{name} block height and fees: {number} sat",
+        "what do you think about #{symbol}",
+        "reading about {name} wallets",
+    ),
+    *(
+        "moving ${symbol} between my keys",
+        "a podcast on {name} history",
+        "{name} difficulty changes in {number} blocks",
+    ),
+    *("which exchange lists #{symbol} options", "explaining {name} to my mother", "my ${symbol} node is syncing"),
+    *("{name} meetup on thursday", "comparing {name} with bank transfers", "someone drew #{symbol} as a cat"),
+    *("paid for coffee in ${symbol}", "wrote a parser for {name} scripts", "the {name} mempool has {number} entries"),
+    "old laptop mines ${symbol} in the garage",
+)
+_REASONS = (
+    *(
+        "since the whole order book moved before noon",
+        "because funding turned around last night",
+        "as miners keep to themselves",
+    ),
+    *(
+        "while stocks sleep over the weekend",
+        "and the weekly close decides everything",
+        "with half of the market on holiday",
+    ),
+    *("though nobody in my office noticed", "as the options expire on friday", "and the hourly candle agrees with me"),
+    *("while stablecoins sit on exchanges", "because large wallets woke up", "with every altcoin following slowly"),
+    *("after the central bank spoke again", "and volume arrived from asia first", "even though fees stayed the same"),
+    *("before anybody wrote about it", "as the moving averages cross over", "while my grandmother asks for details"),
+    *("and the spread got thin on monday", "because arbitrage desks were quick"),
+)
+_ENDINGS = (
+    *(
+        "https://t.co/a1b2c3d4e5",
+        "https://t.co/f6g7h8i9j0",
+        "what happens next?",
+        "see you at the close",
+        "zoom out",
+        "DYOR",
+    ),
+    *("back to work now", "more tomorrow", "charts below", "thoughts welcome", "#crypto", "#trading", "let us see", ""),
+    *("who else is watching", "good night"),
 )
 _SPAM = ("FREE ${symbol} GIVEAWAY!!! Send 1 get 2 back >> https://t.co/p6q7r8s9t0 #crypto #airdrop",)
 
@@ -82,16 +151,15 @@ class GeneratedPosts:
         kind, words, who, likes, reposts = draw
         symbol, name = _COINS[coin]
         if kind < 0.05:
-            texts: Sequence[str] = _SPAM
-        elif kind < 0.3:
-            texts = _PLAIN
+            texts: Sequence[Sequence[str]] = (_SPAM,)
         else:
-            texts = _GOOD if (kind - 0.3) / 0.7 < mood else _BAD
+            claims = _PLAIN if kind < 0.3 else _GOOD if (kind - 0.3) / 0.7 < mood else _BAD
+            texts = (_OPENINGS, claims, _REASONS, _ENDINGS)
         number = id_at(ms) + 8_192 * list(_COINS).index(coin) + sequence
         author = int(who**2 * _AUTHORS)
         item: dict[str, Any] = {
             "id": str(number),
-            "text": texts[int(words * len(texts))].format(symbol=symbol, name=name, number=int(1 + likes * 90)),
+            "text": _said(texts, words).format(symbol=symbol, name=name, number=int(1 + likes * 90)),
             "edit_history_tweet_ids": [str(number)],
             "created_at": venue_time(dt.datetime.fromtimestamp(ms // 1000, dt.UTC)),
             "lang": "en",
@@ -107,3 +175,12 @@ class GeneratedPosts:
         }
         followers = int(np.exp(3 + 9 * uniform(self._market.seed, np.asarray(_SERIES - 1), np.asarray(author)).item()))
         return TapedPost(number, item, {"id": item["author_id"], "public_metrics": {"followers_count": followers}})
+
+
+def _said(parts: Sequence[Sequence[str]], chance: float) -> str:
+    """Choose one text of each part by one number from 0 to 1, digit after digit, and put them together."""
+    chosen = []
+    for texts in parts:
+        place, chance = divmod(chance * len(texts), 1)
+        chosen.append(texts[int(place)])
+    return " ".join(chosen).strip()
