@@ -9,15 +9,20 @@ FILE = "crypto_lexicon.tsv"
 
 @cache
 def crypto_lexicon() -> dict[str, float]:
-    """Return words in lower case and their valence, from -4 (worst) to 4 (best); 0 makes a word of VADER's neutral.
+    """Return the words of our file and what each is worth."""
+    return parse_lexicon(_text())
 
-    The file has a word, a tab and its valence a line; lines that begin with "#" say why the words below them are there.
+
+def parse_lexicon(text: str) -> dict[str, float]:
+    """Read words in lower case and their valence, from -4 (worst) to 4 (best); 0 makes a word of VADER's neutral.
+
+    A line has a word, a tab and its valence; lines that begin with "#" say why the words below them are there.
 
     Raises:
         ValueError: a line is none of these, or says a word twice.
     """
     lexicon: dict[str, float] = {}
-    for number, line in enumerate(_text().splitlines(), 1):
+    for number, line in enumerate(text.splitlines(), 1):
         if not line or line.startswith("#"):
             continue
         word, tab, valence = line.partition("\t")

@@ -6,7 +6,7 @@ import pandas as pd
 import pytest
 
 from contracts.errors import SettingsError
-from sentiment.lexicon import crypto_lexicon
+from sentiment.lexicon import crypto_lexicon, parse_lexicon
 from sentiment.model import SCORES, model_of
 from sentiment.score import score
 from tests.integration import posts_oracle
@@ -80,3 +80,13 @@ def test_the_lexicon_has_words_of_both_sides_within_vaders_range() -> None:
     assert min(lexicon.values()) < -3
     assert max(lexicon.values()) > 2
     assert all(-4 <= valence <= 4 and word == word.lower().strip() for word, valence in lexicon.items())
+
+
+def test_words_are_read_from_lines_and_comments_are_not() -> None:
+    assert parse_lexicon("# why\n\nmoon\t2.5\n🚀\t-4\n") == {"moon": 2.5, "🚀": -4.0}
+
+
+@pytest.mark.parametrize("line", ["moon 2", "moon", "Moon\t2", "moon\t4.1", "moon\t-5", "a\t1\na\t1", "moon\tgood"])
+def test_a_line_that_is_no_word_is_refused(line: str) -> None:
+    with pytest.raises(ValueError, match=r"expected a new word, a tab|could not convert"):
+        parse_lexicon(line)
