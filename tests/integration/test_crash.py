@@ -14,8 +14,10 @@ from contracts.tables import (
     BRONZE_BINANCE_AGG_TRADES,
     BRONZE_BITCOIN,
     BRONZE_ETHEREUM,
+    HOURLY_SENTIMENT,
     IMPORTED_AGG_TRADES,
     IMPORTED_KLINES,
+    POSTS_SCORED,
 )
 from infra.crashtest.generator import INTERVAL, crash_generator
 from infra.crashtest.journal import Journal
@@ -25,7 +27,8 @@ from infra.stack.processes import find
 
 FIXED_SEED = 7
 NOT_ASKED_FOR = (BRONZE_BINANCE_AGG_TRADES, BRONZE_BITCOIN, BRONZE_ETHEREUM)
-NOT_PLAYED = {table.name for table in (*NOT_ASKED_FOR, IMPORTED_KLINES, IMPORTED_AGG_TRADES)}
+OF_POSTS = (POSTS_SCORED.name, HOURLY_SENTIMENT.name, f"published {HOURLY_SENTIMENT.name}")
+NOT_PLAYED = {*(table.name for table in (*NOT_ASKED_FOR, IMPORTED_KLINES, IMPORTED_AGG_TRADES)), *OF_POSTS}
 """Trades and posts are followed only when asked for, and archives imported by a command of their own."""
 BINANCE = (BINANCE_TICKER, CRYPTO_KLINE_DATA, BINANCE_AGG_TRADES)
 NOT_POLLED = {stream.topic for stream in (*BINANCE, ALT_LIQUIDATIONS, *POSTS)}
