@@ -61,8 +61,10 @@ class RecentSearch:
         self._most = str(settings.x_max_results)
         self._around = around
 
-    async def page(self, query: str, since_id: int | None, next_token: str | None) -> Page:
-        """Ask for the newest posts with an id above `since_id`, or for the page that a token names.
+    async def page(
+        self, query: str, since_id: int | None, next_token: str | None, *, until_id: int | None = None
+    ) -> Page:
+        """Ask for the newest posts with an id above `since_id` and below `until_id`, or for the page of a token.
 
         Raises:
             SinceIdTooOldError: the id is older than what the venue searches.
@@ -78,10 +80,8 @@ class RecentSearch:
                 f"{VENUE}: the {budget.most} requests of 15 minutes are used up", kind="rate_limited", retry_after=wait
             )
         asked = {"query": query, "max_results": self._most, **_ASKED}
-        if since_id is not None:
-            asked["since_id"] = str(since_id)
-        if next_token is not None:
-            asked["next_token"] = next_token
+        named = {"since_id": since_id, "until_id": until_id, "next_token": next_token}
+        asked |= {name: str(value) for name, value in named.items() if value is not None}
         headers = {"Accept": "application/json", "Authorization": f"Bearer {self._token.get_secret_value()}"}
         answer = await self._around.http.get(self._url, asked, headers)
         self._count(answer)

@@ -28,6 +28,7 @@ class FakeFeed:
     venue = "wallex"
     stream = WALLEX
     refills = True
+    topic_forgets = False
     symbols = ("S0",)
 
     def __init__(self, *calls: Sequence[Step]) -> None:
