@@ -22,8 +22,8 @@ _TOLD_IN = dt.timedelta(seconds=1)
 def surely_whole_up_to(posts: Sequence[Post], gaps: Iterable[Gap]) -> int:
     """Return the id up to which nothing is missing, by the newest posts of a topic (one at least) and its Gaps.
 
-    Where all posts came within what may be one batch, older ones of that may be missing: back to where a Gap begins that
-    is open, or one ends that is as new as they are.
+    Where all posts came within what may be one batch, older ones of that may be missing: back to where a Gap begins
+    that is open, or one ends that is as new as they are.
     """
     last = max(post.ingest_time for post in posts) - _UNSETTLED
     settled = [int(post.post_id) for post in posts if post.ingest_time < last]
