@@ -20,15 +20,15 @@ from ingest.posts_file import VENUE, read_posts
 from ingest.sink import Sink, route
 
 BATCH_RECORDS = 500
-_TAIL_SECONDS = 300.0
 
 
 class Imported(msgspec.Struct, frozen=True):
-    """What became of the rows of a file: new in Kafka, there before, and rejected (new or before)."""
+    """What became of the rows of a file: new in Kafka, there before, rejected (new or before), and why the first was."""
 
     rows: int = 0
     new: int = 0
     rejected: int = 0
+    first_reason: str = ""
 
 
 Watch = Callable[[Imported], None]
@@ -66,7 +66,7 @@ async def _import(path: Path, stream: Stream, kafka: KafkaSettings, job: JobSett
     max_ahead = dt.timedelta(seconds=job.max_ahead_seconds)
     async with KafkaSink(servers) as sink:
         await sink.start([stream, INGEST_REJECTED])
-        tail = KafkaTail(servers, seconds=_TAIL_SECONDS)
+        tail = KafkaTail(servers)
         known = set().union(*[await tail.names(VENUE, one, name_of) for one in (stream, INGEST_REJECTED)])
         return await send_new(read_posts(path, stream, utc_now(), max_ahead), known, sink, watch)
 
@@ -80,11 +80,13 @@ async def send_new(records: Iterator[Post | Rejected], known: Set[bytes], sink: 
     imported = Imported()
     while batch := list(itertools.islice(records, BATCH_RECORDS)):
         new = [record for record in batch if name_of(record) not in known]
+        refused = [record.reason for record in batch if isinstance(record, Rejected)]
         await sink.send_poll(route(new))
         imported = Imported(
             rows=imported.rows + len(batch),
             new=imported.new + sum(isinstance(record, Post) for record in new),
-            rejected=imported.rejected + sum(isinstance(record, Rejected) for record in batch),
+            rejected=imported.rejected + len(refused),
+            first_reason=imported.first_reason or next(iter(refused), ""),
         )
         watch(imported)
     return imported

@@ -43,7 +43,7 @@ class KafkaTail:
         """Return the newest two polls of a venue, newest first; the ingest time tells polls apart.
 
         Raises:
-            BrokerError: the end of the topic was not reached in time.
+            BrokerError: Kafka gave nothing for a while before the end of the topic was reached.
         """
         polls: dict[tuple[dt.datetime, dt.datetime], list[tuple[Record, int]]] = {}
         for record, expected in await asyncio.to_thread(self._of, venue, stream, _MESSAGES):
@@ -58,7 +58,7 @@ class KafkaTail:
         """Return all Gaps of a venue's stream, each as it stands now.
 
         Raises:
-            BrokerError: the end of the topic was not reached in time.
+            BrokerError: Kafka gave nothing for a while before the end of the topic was reached.
         """
         newest: dict[object, Gap] = {}
         for record, _ in await asyncio.to_thread(self._of, venue, INGEST_GAPS, None):
@@ -72,7 +72,7 @@ class KafkaTail:
         Where a symbol, or the venue, is not among them (others were refilled meanwhile), out of five times as many.
 
         Raises:
-            BrokerError: the end of the topic was not reached in time.
+            BrokerError: Kafka gave nothing for a while before the end of the topic was reached.
         """
         found = await self._newest(venue, stream, self._pushed_messages)
         if found and set(symbols) <= {getattr(record, "symbol", "") for record in found}:
@@ -83,7 +83,7 @@ class KafkaTail:
         """Return the names of all records of a venue in a topic, however many; of the records nothing is kept.
 
         Raises:
-            BrokerError: the end of the topic was not reached in time.
+            BrokerError: Kafka gave nothing for a while before the end of the topic was reached.
         """
 
         def read() -> set[bytes]:
@@ -156,9 +156,13 @@ class KafkaTail:
         deadline = time.monotonic() + self._seconds
         ended: set[int | None] = set()
         while len(ended) < partitions:
-            if time.monotonic() > deadline:
-                raise BrokerError(f"topic {topic}: expected to read to its end within {self._seconds:g} s, did not")
-            for message in consumer.consume(1000, 0.1):
+            found = consumer.consume(1000, 0.1)
+            now = time.monotonic()
+            if found:
+                deadline = now + self._seconds
+            elif now > deadline:
+                raise BrokerError(f"topic {topic}: expected to read to its end, found nothing for {self._seconds:g} s")
+            for message in found:
                 error = message.error()
                 if error is None:
                     yield message

@@ -92,7 +92,7 @@ def _rows(path: Path) -> Iterator[Row]:
     if not path.is_file():
         raise NoDataError(f"{path}: expected a file of posts, found none")
     try:
-        # A return alone, or one of the lines that Unicode knows, ends no line of JSON; what ends a row csv knows itself.
+        # A return alone, or one of the lines that Unicode knows, ends no line of JSON; what ends a row, csv knows.
         with _opened(path, newline="\n" if kind == "jsonl" else "") as file:
             yield from _json_lines(file) if kind == "jsonl" else _csv_rows(file, path)
     except (OSError, EOFError, zlib.error) as error:

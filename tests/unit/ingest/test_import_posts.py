@@ -17,6 +17,8 @@ from tests.unit.contracts.test_posts import post
 from tests.unit.ingest.fakes import ListSink, at, rejected
 from tests.unit.ingest.test_kafka import read_all
 
+WHY = "posts.jsonl line {}: id: expected a text, found nothing"
+
 
 @pytest.fixture
 def cluster() -> Iterator[str]:
@@ -42,9 +44,9 @@ def run(path: Path, cluster: str, told: list[Imported] | None = None) -> Importe
 
 def test_each_post_is_in_the_topic_once_however_often_the_file_is_imported(tmp_path: Path, cluster: str) -> None:
     told: list[Imported] = []
-    assert run(posts_file(tmp_path, 700), cluster, told) == Imported(rows=701, new=700, rejected=1)
+    assert run(posts_file(tmp_path, 700), cluster, told) == Imported(701, 700, 1, WHY.format(701))
     assert [one.rows for one in told] == [BATCH_RECORDS, 701], "progress"
-    assert run(posts_file(tmp_path, 900), cluster) == Imported(rows=901, new=200, rejected=1)
+    assert run(posts_file(tmp_path, 900), cluster) == Imported(901, 200, 1, WHY.format(901))
     messages = read_all(cluster, BITCOIN.topic, 900)
     found = [decode(message.value() or b"", Post) for message in messages]
     assert sorted(int(one.post_id) for one in found) == list(range(900))
@@ -74,7 +76,7 @@ def test_a_batch_that_is_not_acknowledged_ends_the_run_and_the_next_one_sends_it
         asyncio.run(send_new(iter(posts), set(), sink, lambda _: None))
     known = {name_of(record) for record in sink.records(BITCOIN)}
     done = asyncio.run(send_new(iter([*posts, rejected(posts[0].event_time)]), known, sink, lambda _: None))
-    assert done == Imported(rows=2 * BATCH_RECORDS + 1, new=BATCH_RECORDS, rejected=1)
+    assert done == Imported(2 * BATCH_RECORDS + 1, BATCH_RECORDS, 1, "bad")
     assert sink.records(BITCOIN) == posts
 
 
