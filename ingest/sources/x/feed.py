@@ -56,8 +56,9 @@ class PostFeed:
     def resume(self, records: Sequence[Record], gaps: Sequence[Gap]) -> None:
         """Take up from the newest posts of the topic: all above the id that is surely followed by no hole.
 
-        Where there are none and a Gap is still open, from where that begins. Where there is neither, nothing is known
-        to have come since the last Gap that ended.
+        Where there are none and a Gap is still open, from where that begins, unless nothing ever came: then it is on our
+        own clock, and this is the first search yet. Where there is neither, nothing is known to have come since the
+        last Gap that ended.
         """
         posts = [record for record in records if isinstance(record, Post)]
         ended, still = latest_ended(gaps), still_open(gaps)
@@ -69,7 +70,8 @@ class PostFeed:
             self.newest, self._begins = ended.to_time, FORGOTTEN
         if still is not None:
             self.newest = still.from_time
-            self._since = first_id_at(still.from_time) if self._since is None else self._since
+            if self._since is None and ended is not None:
+                self._since = first_id_at(still.from_time)
 
     def settle(self) -> Iterator[Gap]:
         """Yield nothing: what a poll leaves behind is found again by its ids."""

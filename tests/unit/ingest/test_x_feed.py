@@ -9,7 +9,7 @@ import pytest
 from pydantic import SecretStr
 
 from contracts.errors import CoinlakeError, TransientSourceError
-from contracts.records import Gap, Post, Record, Rejected
+from contracts.records import Gap, Post, Record, Rejected, replace
 from contracts.settings import IngestSettings
 from contracts.streams import BITCOIN
 from ingest.follow import Follower
@@ -183,9 +183,14 @@ def open_gap(since: float) -> Gap:
     )
 
 
+def begun(since: float = -80 * 86400) -> Gap:
+    """Return the Gap before a first search long ago."""
+    return replace(open_gap(since), to_time=at(since + 1), recoverable=False, cause="the first search")
+
+
 async def test_where_only_an_open_gap_is_left_it_begins_there() -> None:
     stage = Stage(answer(NO_HIT))
-    stage.feed.resume([], [open_gap(-3600)])
+    stage.feed.resume([], [begun(), open_gap(-3600)])
     await stage.polls(1)
     assert stage.asked("since_id") == [str(first_id_at(at(-3600)))]
 
@@ -247,7 +252,7 @@ async def test_an_outage_that_is_filled_again_is_a_gap_that_is_repaired() -> Non
 
 async def test_an_open_gap_that_turns_out_too_old_is_ended_once_and_never_called_repaired() -> None:
     stage = Stage(answer(OLD, status=400), answer(page(99)), answer(NO_HIT))
-    sink = await followed(stage, FakeTail(gap=open_gap(-9 * 86400)))
+    sink = await followed(stage, FakeTail(gaps=[begun(), open_gap(-9 * 86400)]))
     old, stopped = sink.gaps
     assert told(old) == (at(-9 * 86400), at(1 - WEEK), "older than the 7 days that are searched", False, False)
     assert told(stopped) == STOPPED

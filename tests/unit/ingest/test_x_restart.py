@@ -16,7 +16,7 @@ from ingest.metrics import Metrics
 from ingest.sources.x.post_ids import first_id_at, time_of
 from tests.unit.contracts.test_posts import post
 from tests.unit.ingest.fakes import NOON, FakeTail, ListSink, answer, at
-from tests.unit.ingest.test_x_feed import DOWN, OLD, WEEK, Stage, followed, ids, kept, open_gap, told
+from tests.unit.ingest.test_x_feed import DOWN, OLD, WEEK, Stage, begun, followed, ids, kept, open_gap, told
 from tests.unit.ingest.test_x_search import NO_HIT, page
 
 HOUR, DAY = 3_600, 86_400
@@ -68,11 +68,19 @@ async def test_an_outage_at_the_first_start_is_a_hole_that_the_newest_page_does_
     assert stopped == (at(HOUR - 30), None, NOT_RUNNING, True, False)
 
 
+async def test_a_search_that_never_succeeded_is_the_first_one_yet() -> None:
+    """The Gap that is open then is on our own clock, which may be hours ahead of the venue's."""
+    stage = Stage(pages(-40, -50, token="older"))
+    stage.feed.resume([], [open_gap(3 * HOUR)])
+    assert await beginning_of(stage) == (at(3 * HOUR), at(3 * HOUR), "the first search", False, False)
+    assert stage.asked("since_id") == [None]
+
+
 async def test_a_pause_of_days_is_asked_for_hour_by_hour_and_called_repaired_at_its_end_alone() -> None:
     begin, minutes = -3 * DAY, range(30, 3 * DAY // 60, 60)
     answers = [pages(begin + 60 * minute) for minute in minutes]
     stage = Stage(*answers, answer(NO_HIT))
-    sink = await followed(stage, FakeTail(gap=open_gap(begin)))
+    sink = await followed(stage, FakeTail(gaps=[begun(), open_gap(begin)]))
     assert ids(sink.records(BITCOIN)) == [made(begin + 60 * minute) for minute in minutes]
     asked = [
         (int(since or 0), until) for since, until in zip(stage.asked("since_id"), stage.asked("until_id"), strict=True)
@@ -91,7 +99,7 @@ async def test_a_pause_of_days_is_asked_for_hour_by_hour_and_called_repaired_at_
 
 async def test_a_pause_that_is_stopped_while_it_is_filled_goes_on_where_it_was() -> None:
     first = Stage(pages(-2.5 * HOUR), DOWN)
-    first.feed.resume([], [open_gap(-3 * HOUR)])
+    first.feed.resume([], [begun(), open_gap(-3 * HOUR)])
     found: list[Record] = []
     with pytest.raises(TransientSourceError):
         async for record in first.feed.records():
@@ -109,7 +117,7 @@ async def test_a_pause_that_is_stopped_while_it_is_filled_goes_on_where_it_was()
 
 async def test_all_pages_of_a_poll_have_one_end_however_long_it_is_broken_off() -> None:
     stage = Stage(pages(-HOUR / 2 + 60, token="b"), DOWN, pages(-HOUR / 2 + 30), answer(NO_HIT))
-    stage.feed.resume([], [open_gap(-HOUR / 2)])
+    stage.feed.resume([], [begun(), open_gap(-HOUR / 2)])
     with pytest.raises(TransientSourceError):
         await stage.polls(1)
     stage.time.seconds += 2 * HOUR
