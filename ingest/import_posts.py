@@ -23,7 +23,7 @@ BATCH_RECORDS = 500
 
 
 class Imported(msgspec.Struct, frozen=True):
-    """What became of the rows of a file: new in Kafka, there before, or rejected (new or before), the first for what."""
+    """What became of the rows of a file: new in Kafka, there before, or rejected; why the first one was."""
 
     rows: int = 0
     new: int = 0

@@ -56,9 +56,8 @@ class PostFeed:
     def resume(self, records: Sequence[Record], gaps: Sequence[Gap]) -> None:
         """Take up from the newest posts of the topic: all above the id that is surely followed by no hole.
 
-        Where there are none and a Gap is still open, from where that begins, unless nothing ever came: then it is on our
-        own clock, and this is the first search yet. Where there is neither, nothing is known to have come since the
-        last Gap that ended.
+        Where there are none and a Gap is still open, from where that begins. Where no Gap ever ended, it is on our own
+        clock and this is the first search yet. Where none is open, nothing is known to have come since the last ended.
         """
         posts = [record for record in records if isinstance(record, Post)]
         ended, still = latest_ended(gaps), still_open(gaps)
