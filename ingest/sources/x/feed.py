@@ -132,6 +132,8 @@ class PostFeed:
                 yield record
         if self._since is None:
             yield beginning(self.stream, self.newest, polled.pages[0], posts.values(), self._begins, now)
+            # From here on by the venue's clock alone.
+            self.newest = min((post.event_time for post in posts.values()), default=polled.searched)
         for number in sorted(posts):
             yield posts[number]
             self.newest = max(self.newest or posts[number].event_time, posts[number].event_time)

@@ -74,6 +74,7 @@ async def test_a_search_that_never_succeeded_is_the_first_one_yet() -> None:
     stage.feed.resume([], [open_gap(3 * HOUR)])
     assert await beginning_of(stage) == (at(3 * HOUR), at(3 * HOUR), "the first search", False, False)
     assert stage.asked("since_id") == [None]
+    assert stage.feed.newest == at(-30), "on the venue's"
 
 
 async def test_a_pause_of_days_is_asked_for_hour_by_hour_and_called_repaired_at_its_end_alone() -> None:
