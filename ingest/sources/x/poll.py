@@ -1,7 +1,8 @@
 """One poll of a search: all its pages, asked for with one `since_id`, though it breaks off between two of them.
 
-A poll reaches over an hour at most. What was posted in a long pause is asked for hour by hour, so that no more than an
-hour is held at a time, and a run that ends meanwhile has not asked for all of it in vain.
+What was posted in a long pause is asked for hour by hour, so that no more than an hour is held at a time, and a run
+that ends meanwhile has not asked for all of it in vain. After a poll of one page the next reaches twice as far: where
+little is posted, a week is a few requests.
 """
 
 import datetime as dt
@@ -17,7 +18,7 @@ SEARCHED_BACK = dt.timedelta(days=7)
 """How far back the venue searches."""
 SEARCHED_AFTER = dt.timedelta(seconds=30)
 """How long after it was made a post is found: the end of a search is 30 s ago where it is not asked for otherwise."""
-_LONGEST = dt.timedelta(hours=1)
+_HOUR = dt.timedelta(hours=1)
 
 
 @dataclass(frozen=True)
@@ -47,9 +48,10 @@ class Polls:
         self._now = now
         self._pages: list[Page] = []
         self._until: int | None = None
+        self._reach = _HOUR
 
     async def next(self, since_id: int | None) -> Polled:
-        """Ask for what has a higher id, for an hour of it where that is more; without an id for the newest page alone.
+        """Ask for what has a higher id, as far as a poll reaches; without an id for the newest page alone.
 
         Raises:
             SinceIdTooOldError, TransientSourceError, FatalSourceError: as `RecentSearch.page` says; the next call goes
@@ -69,12 +71,13 @@ class Polls:
                 raise TransientSourceError(f"{VENUE}: expected another next_token, found {token}", kind="shape")
             self._pages.append(page)
         pages, self._pages = self._pages, []
+        self._reach = 2 * self._reach if self._until is not None and len(pages) == 1 else _HOUR
         return Polled(pages, self._until)
 
     def _until_id(self, since_id: int | None) -> int | None:
-        """Return where a poll of an hour ends, unless that is now, or the id older than what is searched."""
+        """Return where a poll ends, unless that is now, or the id older than what is searched."""
         if since_id is None:
             return None
         since, now = time_of(since_id), self._now()
-        sliced = now - SEARCHED_BACK <= since < now - SEARCHED_AFTER - _LONGEST
-        return first_id_at(since + _LONGEST) if sliced else None
+        sliced = now - SEARCHED_BACK <= since < now - SEARCHED_AFTER - self._reach
+        return first_id_at(since + self._reach) if sliced else None

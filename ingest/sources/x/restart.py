@@ -17,20 +17,24 @@ _UNSETTLED = dt.timedelta(seconds=60)
 """Of what was received within so long a batch may have been acknowledged in part when the run before ended."""
 _TOLD_IN = dt.timedelta(seconds=1)
 """The venue tells when it answered, and when a post was made, in whole seconds."""
+_WITHIN = dt.timedelta(hours=1)
+"""How far within the 7 days a restart begins, so that they are not over before it asks."""
 
 
 def surely_whole_up_to(posts: Sequence[Post], gaps: Iterable[Gap]) -> int:
     """Return the id up to which nothing is missing, by the newest posts of a topic (one at least) and its Gaps.
 
     Where all posts came within what may be one batch, older ones of that may be missing: back to where a Gap begins
-    that is open, or one ends that is as new as they are.
+    that is open, or one ends that is as new as they are, but never so far that the venue would not search there.
     """
     last = max(post.ingest_time for post in posts) - _UNSETTLED
     settled = [int(post.post_id) for post in posts if post.ingest_time < last]
     if settled:
         return max(settled)
     told = [gap.to_time or gap.from_time for gap in gaps if gap.to_time is None or gap.ingest_time >= last]
-    return min([min(int(post.post_id) for post in posts) - 1, *(first_id_at(moment - _TOLD_IN) for moment in told)])
+    oldest = max(post.event_time for post in posts) - SEARCHED_BACK + _WITHIN
+    begins = [first_id_at(max(moment - _TOLD_IN, oldest)) for moment in told]
+    return min([min(int(post.post_id) for post in posts) - 1, *begins])
 
 
 def beginning(

@@ -78,24 +78,35 @@ async def test_a_search_that_never_succeeded_is_the_first_one_yet() -> None:
 
 
 async def test_a_pause_of_days_is_asked_for_hour_by_hour_and_called_repaired_at_its_end_alone() -> None:
-    begin, minutes = -3 * DAY, range(30, 3 * DAY // 60, 60)
-    answers = [pages(begin + 60 * minute) for minute in minutes]
+    begin, hours = -3 * DAY, range(72)
+    made_in = [(begin + HOUR * hour + 60, begin + HOUR * hour + 30) for hour in hours]
+    answers = [one for late, soon in made_in for one in (pages(late, token="b"), pages(soon))]
     stage = Stage(*answers, answer(NO_HIT))
     sink = await followed(stage, FakeTail(gaps=[begun(), open_gap(begin)]))
-    assert ids(sink.records(BITCOIN)) == [made(begin + 60 * minute) for minute in minutes]
-    asked = [
-        (int(since or 0), until) for since, until in zip(stage.asked("since_id"), stage.asked("until_id"), strict=True)
-    ]
-    spans = [(time_of(since), None if until is None else time_of(int(until))) for since, until in asked]
+    assert ids(sink.records(BITCOIN)) == [made(moment) for late, soon in made_in for moment in (soon, late)]
+    asked = list(dict.fromkeys(zip(stage.asked("since_id"), stage.asked("until_id"), strict=True)))
+    spans = [(time_of(int(since or 0)), until and time_of(int(until))) for since, until in asked]
     assert spans[0] == (at(begin), at(begin + HOUR))
     for (_, until), (since, _) in itertools.pairwise(spans[:-1]):
         assert until is not None
         assert since < until <= since + (at(1) - NOON) * 0.001
     assert [until for _, until in spans[-2:]] == [None, None], "the last hour, and the poll after it"
-    assert len(spans) == 73
+    assert len(spans) == len(hours) + 1
     closed, stopped = map(told, sink.gaps)
     assert closed == (at(begin), at(-30), "HTTP 503", True, True)
     assert stopped == (at(-30), None, NOT_RUNNING, True, False)
+
+
+async def test_a_pause_in_which_little_was_posted_costs_few_requests() -> None:
+    stage = Stage(*[answer(NO_HIT)] * 7, pages(-40, -50, token="b"), pages(-60), answer(NO_HIT))
+    stage.feed.resume([], [begun(), open_gap(-6 * DAY)])
+    first, _ = await stage.polls(2)
+    assert ids(first) == [made(-60), made(-50), made(-40)]
+    reach = [
+        None if until is None else (time_of(int(until)) - at(-6 * DAY)) / (at(HOUR) - NOON)
+        for until in stage.asked("until_id")
+    ]
+    assert [hours and round(hours) for hours in reach] == [1, 3, 7, 15, 31, 63, 127, None, None, None]
 
 
 async def test_a_pause_that_is_stopped_while_it_is_filled_goes_on_where_it_was() -> None:
@@ -132,6 +143,13 @@ async def test_a_kill_in_the_first_batch_after_a_hole_leaves_none_of_it_out(gap:
     stage.feed.resume(kept(made(-40), received=0), [gap])
     assert ids((await stage.polls(1))[0]) == [made(-90)]
     assert time_of(int(stage.asked("since_id")[0] or 0)) <= at(-99)
+
+
+async def test_a_restart_after_a_first_search_that_found_all_of_7_days_begins_within_them() -> None:
+    stage = Stage(*[answer(NO_HIT)] * 7, pages(-40, -90))
+    stage.feed.resume(kept(made(-40), received=0), [ended_gap(-WEEK - 100, -WEEK - 99, written=0)])
+    assert ids((await stage.polls(1))[0]) == [made(-90)]
+    assert time_of(int(stage.asked("since_id")[0] or 0)) == at(HOUR - WEEK - 30)
 
 
 async def test_a_hole_that_stays_is_on_record_before_the_posts_that_follow_it() -> None:
