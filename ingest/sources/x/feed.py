@@ -90,7 +90,7 @@ class PostFeed:
             yield None
 
     async def catch_up(self) -> AsyncGenerator[Record | None, None]:
-        """Yield the posts of one poll; raise as `records`."""
+        """Yield what is new up to now; raise as `records`."""
         async for record in self._poll():
             yield record
 
