@@ -20,7 +20,7 @@ from contracts.errors import NoDataError, SettingsError, TransientSourceError
 from contracts.records import Post, Rejected
 from contracts.streams import Stream
 from ingest.fields import FieldError, member, not_ahead, object_field, text_field, time_field
-from ingest.post_fields import counts, optional_count, raw_text, written
+from ingest.post_fields import counts, fitting, optional_count, raw_text, written
 from ingest.reject import reject
 from ingest.wire_json import Members, NumberText, load
 
@@ -57,7 +57,7 @@ def read_posts(
         try:
             if row.problem is not None:
                 raise FieldError(row.problem)
-            post = _post(object_field("row", row.item), path.name, stream, ingest_time)
+            post = fitting(_post(object_field("row", row.item), path.name, stream, ingest_time))
             not_ahead("created_at", post.event_time, ingest_time, max_ahead)
             if post.post_id in seen:
                 raise FieldError(f"id: expected once in a file, found {post.post_id[:40]} again")

@@ -155,6 +155,17 @@ def test_what_is_no_file_of_posts_is_one_clear_line(tmp_path: Path) -> None:
         read_text(tmp_path, "cut.jsonl.gz", gzip.compress(json.dumps(GOOD).encode())[:-9])
 
 
+@pytest.mark.parametrize("changes", [{"text": '"' * 180_000}, {"id": "7" * 320_000, "text": "x" * 100_000}])
+def test_a_post_that_no_message_holds_is_rejected_and_ends_no_import(tmp_path: Path, changes: dict[str, Any]) -> None:
+    """Kafka's client refuses a message of 1,000,000 bytes, however often it is tried."""
+    largest = json.dumps({**GOOD, "text": '"' * 100_000})
+    refused, post = read_text(tmp_path, "posts.jsonl", json.dumps({**GOOD, **changes}) + "\n" + largest)
+    assert isinstance(refused, Rejected)
+    assert "line 1: post: expected at most 950000 bytes as a message, found 1" in refused.reason
+    assert isinstance(post, Post)
+    assert len(encode(refused)) < 950_000
+
+
 texts = st.text(st.characters(exclude_categories=["Cs"]), min_size=1).filter(str.strip)
 counts = st.none() | st.integers(min_value=0, max_value=10**17)
 
