@@ -92,6 +92,7 @@ def test_ids_and_times_are_each_others_inverse_to_the_millisecond() -> None:
             " found 2024-03-19T12:01:02.000Z",
         ),
         ({"lang": "x" * 500_000}, "post: expected at most 500000 bytes, found 5"),
+        ({"text": '"' * 180_000}, "post: expected at most 950000 bytes as a message, found 1"),
     ],
 )
 def test_an_item_that_is_no_post_is_rejected_with_the_reason(changes: dict[str, Any], reason: str) -> None:
