@@ -26,7 +26,8 @@ from ingest.runner import Outcome
 from ingest.source import Surroundings
 from ingest.sources.x.feed import PostFeed
 from ingest.sources.x.parse import Receipt, Search, parse_post
-from ingest.sources.x.search import WINDOW_SECONDS, page_of
+from ingest.sources.x.refusals import WINDOW_SECONDS
+from ingest.sources.x.search import page_of
 from ingest.weight import WeightBudget
 from ingest.wire_json import load
 from simulator.config import SimulatorConfig

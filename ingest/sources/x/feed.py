@@ -20,8 +20,9 @@ from ingest.sources.x import VENUE
 from ingest.sources.x.parse import Receipt, Search, parse_post
 from ingest.sources.x.poll import Polled, Polls
 from ingest.sources.x.post_ids import first_id_at, time_of
+from ingest.sources.x.refusals import SinceIdTooOldError
 from ingest.sources.x.restart import FIRST, FORGOTTEN, beginning, surely_whole_up_to
-from ingest.sources.x.search import Page, RecentSearch, SinceIdTooOldError
+from ingest.sources.x.search import Page, RecentSearch
 from ingest.wire_json import dump
 
 QUERIES: dict[str, tuple[Stream, Callable[[IngestSettings], str]]] = {

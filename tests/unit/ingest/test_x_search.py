@@ -14,7 +14,8 @@ from contracts.streams import BITCOIN
 from ingest.http import Answer
 from ingest.sources.x.parse import Receipt, Search, authors_of, parse_post
 from ingest.sources.x.post_ids import first_id_at, time_of
-from ingest.sources.x.search import WINDOW_SECONDS, RecentSearch, SinceIdTooOldError
+from ingest.sources.x.refusals import WINDOW_SECONDS, SinceIdTooOldError
+from ingest.sources.x.search import RecentSearch
 from ingest.weight import WeightBudget
 from ingest.wire_json import load
 from tests.unit.ingest.fakes import NOON, FakeHttp, FakeTime, answer, at, surroundings
