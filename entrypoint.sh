@@ -21,7 +21,7 @@ usage: entrypoint.sh COMMAND [ARGUMENT ...]
   record           make a recording from the live venues
   import           make a recording from snapshots of real answers
   import-posts     posts out of a file into Kafka
-  topics           apply | list
+  topics           apply | list | try
   buckets          apply
   questdb          apply: the tables of QuestDB
   connect          apply: the connectors of Kafka Connect

@@ -13,8 +13,8 @@ from ingest.import_posts import Imported, Watch
 @contextmanager
 def showing_progress(path: Path) -> Iterator[Watch]:
     """Show a run over a file while the block runs, and what became of its rows at the end."""
-    console = Console(highlight=False, soft_wrap=True)
-    columns = (SpinnerColumn(), TextColumn("{task.description}"), TimeElapsedColumn())
+    console = Console(highlight=False, markup=False, soft_wrap=True)
+    columns = (SpinnerColumn(), TextColumn("{task.description}", markup=False), TimeElapsedColumn())
     so_far = [Imported()]
     with Progress(*columns, console=console, disable=not console.is_terminal, transient=True) as bar:
         task = bar.add_task(path.name, total=None)
@@ -29,3 +29,5 @@ def showing_progress(path: Path) -> Iterator[Watch]:
     console.print(
         f"{path.name}  {done.rows:,} rows: {done.new:,} posts new, {before:,} there before, {done.rejected:,} rejected"
     )
+    if done.rejected:
+        console.print(f"rejected rows are in ingest_rejected, with the reason; the first: {done.first_reason[:200]}")

@@ -12,7 +12,7 @@ from contracts.records import Gap, Record, Rejected, replace
 from contracts.streams import INGEST_GAPS
 from ingest.backoff import waits
 from ingest.clock import Clock
-from ingest.gaps import WHOLE_STREAM, still_open
+from ingest.gaps import NOT_RUNNING, WHOLE_STREAM, still_open
 from ingest.metrics import Metrics
 from ingest.new_gaps import NewGaps
 from ingest.runner import Outcome
@@ -106,10 +106,12 @@ class Follower:
         return Outcome(self._source.name, self._served, fatal, self._unwritten)
 
     async def _settle(self) -> None:
-        """Say how the holes stand that were being filled, and wait until all is sent."""
+        """Say how the holes stand that were being filled, and what begins now; wait until all is sent."""
         if not self._cut_off:
             for gap in self._source.settle():
                 await self._waiting.put(gap)
+        if self._source.topic_forgets:
+            await self._missing(NOT_RUNNING)
         await self._waiting.join()
 
     async def _take(self, record: Record) -> None:
@@ -253,11 +255,14 @@ class Follower:
         """Send a batch until Kafka has acknowledged all of it; a record may arrive twice and never not at all."""
         name, poll = self._source.name, dict(route(batch))
         backoff = waits(self._clock.jitter, first=0.5, longest=_LONGEST_WAIT_SECONDS)
-        # What a Gap says of records is said after them: a kill in between leaves a hole on record, never a hole unsaid.
-        told = {INGEST_GAPS: poll.pop(INGEST_GAPS)} if INGEST_GAPS in poll else {}
+        gaps = poll.pop(INGEST_GAPS, ())
+        told = {INGEST_GAPS: gaps} if gaps else {}
+        # A Gap that says what came is sent after it, and one that says what did not come before the records that
+        # follow: a kill in between leaves a hole on record, never a hole unsaid.
+        parts = (poll, told) if any(_says_what_came(gap) for gap in gaps) else (told, poll)
         while True:
             try:
-                for part in (poll, told):
+                for part in parts:
                     if part:
                         await self._sink.send_poll(part)
                 break
@@ -273,6 +278,11 @@ class Follower:
         if self._source.stream in poll:
             self._served += 1
             self._metrics.succeeded(name)
+
+
+def _says_what_came(gap: Record) -> bool:
+    """Say whether a Gap may call a hole filled, or smaller than it was."""
+    return isinstance(gap, Gap) and gap.recoverable and gap.to_time is not None
 
 
 def _ends(told: Gap, gap: Gap) -> bool:

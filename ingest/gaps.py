@@ -38,10 +38,10 @@ def still_open(gaps: Iterable[Gap]) -> Gap | None:
     return max(of_it, key=lambda gap: gap.ingest_time, default=None)
 
 
-def newest_end(gaps: Iterable[Gap]) -> dt.datetime | None:
-    """Return when the last of the Gaps of a whole stream ended, None where none did."""
-    ends = (gap.to_time for gap in gaps if gap.symbol == WHOLE_STREAM and gap.to_time is not None)
-    return max(ends, default=None)
+def latest_ended(gaps: Iterable[Gap]) -> Gap | None:
+    """Return the Gap of a whole stream that ended last, None where none did."""
+    ended = ((gap.to_time, gap) for gap in gaps if gap.symbol == WHOLE_STREAM and gap.to_time is not None)
+    return max(ended, key=lambda pair: pair[0], default=(None, None))[1]
 
 
 class GapLedger:

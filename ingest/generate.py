@@ -25,7 +25,7 @@ from ingest.runner import Outcome, Poller
 from ingest.sink import Sink
 from ingest.source import Surroundings
 from ingest.sources.binance.connection import ATTEMPTS_PER_MINUTE
-from ingest.sources.x.search import WINDOW_SECONDS as X_WINDOW_SECONDS
+from ingest.sources.x.refusals import WINDOW_SECONDS as X_WINDOW_SECONDS
 from ingest.venues import BY_DEFAULT, POLLED, PUSHED, VENUES
 from ingest.web_socket import connector
 from ingest.weight import WeightBudget

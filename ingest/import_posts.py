@@ -3,7 +3,8 @@
 import asyncio
 import datetime as dt
 import itertools
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Set
+from hashlib import blake2b
 from pathlib import Path
 
 import msgspec
@@ -19,16 +20,15 @@ from ingest.posts_file import VENUE, read_posts
 from ingest.sink import Sink, route
 
 BATCH_RECORDS = 500
-_TAIL_SECONDS = 300.0
-_WHOLE_TOPIC = 1_000_000_000
 
 
 class Imported(msgspec.Struct, frozen=True):
-    """What became of the rows of a file: new in Kafka, there before, and rejected (new or before)."""
+    """What became of the rows of a file: new in Kafka, there before, or rejected; why the first one was."""
 
     rows: int = 0
     new: int = 0
     rejected: int = 0
+    first_reason: str = ""
 
 
 Watch = Callable[[Imported], None]
@@ -66,16 +66,12 @@ async def _import(path: Path, stream: Stream, kafka: KafkaSettings, job: JobSett
     max_ahead = dt.timedelta(seconds=job.max_ahead_seconds)
     async with KafkaSink(servers) as sink:
         await sink.start([stream, INGEST_REJECTED])
-        tail = KafkaTail(servers, seconds=_TAIL_SECONDS, pushed_messages=_WHOLE_TOPIC)
-        known = {
-            _name(record) for one in (stream, INGEST_REJECTED) for record in await tail.newest_records(VENUE, one, ())
-        }
+        tail = KafkaTail(servers)
+        known = set().union(*[await tail.names(VENUE, one, name_of) for one in (stream, INGEST_REJECTED)])
         return await send_new(read_posts(path, stream, utc_now(), max_ahead), known, sink, watch)
 
 
-async def send_new(
-    records: Iterator[Post | Rejected], known: set[tuple[object, ...]], sink: Sink, watch: Watch
-) -> Imported:
+async def send_new(records: Iterator[Post | Rejected], known: Set[bytes], sink: Sink, watch: Watch) -> Imported:
     """Send what is not known, batch after batch, each acknowledged before the next.
 
     Raises:
@@ -83,19 +79,23 @@ async def send_new(
     """
     imported = Imported()
     while batch := list(itertools.islice(records, BATCH_RECORDS)):
-        new = [record for record in batch if _name(record) not in known]
+        new = [record for record in batch if name_of(record) not in known]
+        refused = [record.reason for record in batch if isinstance(record, Rejected)]
         await sink.send_poll(route(new))
         imported = Imported(
             rows=imported.rows + len(batch),
             new=imported.new + sum(isinstance(record, Post) for record in new),
-            rejected=imported.rejected + sum(isinstance(record, Rejected) for record in batch),
+            rejected=imported.rejected + len(refused),
+            first_reason=imported.first_reason or next(iter(refused), ""),
         )
         watch(imported)
     return imported
 
 
-def _name(record: Record) -> tuple[object, ...]:
-    """Name what is there once: a post by its id, a rejected row by what it says and the reason, with file and line."""
-    if isinstance(record, Rejected):
-        return record.reason, record.payload
-    return (record.post_id,) if isinstance(record, Post) else ()
+def name_of(record: Record) -> bytes:
+    """Name what is there once: a post by its id, a rejected row by its bytes and the reason, with file and line.
+
+    A name has 16 bytes, however large the row is: those of all that a topic holds are in memory.
+    """
+    said = [record.reason, record.payload] if isinstance(record, Rejected) else [getattr(record, "post_id", None)]
+    return blake2b(msgspec.json.encode(said), digest_size=16).digest()

@@ -2,11 +2,14 @@
 
 from typing import TypedDict
 
+from contracts.records import Post, encode
 from ingest.fields import FieldError, integer_field, member, object_field, text_field
 from ingest.wire_json import Members, dump
 
 LARGEST_RAW = 500_000
-"""Bytes of a post as it came: a Kafka message holds 1 MB, and JSON in JSON is longer than it was."""
+"""Bytes of a post as it came; its text is in the record a second time."""
+LARGEST_MESSAGE = 950_000
+"""Bytes of a post as a message, with its key: the client sends 1,000,000 at most, headers and framing among them."""
 
 
 class Written(TypedDict):
@@ -75,6 +78,18 @@ def raw_text(value: Members) -> str:
     if len(text) > LARGEST_RAW:
         raise FieldError(f"post: expected at most {LARGEST_RAW} bytes, found {len(text)}")
     return text.decode()
+
+
+def fitting(post: Post) -> Post:
+    """Return a post that fits into a Kafka message: quotes and line ends in its `raw` are escaped a second time there.
+
+    Raises:
+        FieldError: it does not.
+    """
+    size = len(encode(post)) + len(post.post_id.encode())
+    if size > LARGEST_MESSAGE:
+        raise FieldError(f"post: expected at most {LARGEST_MESSAGE} bytes as a message, found {size}")
+    return post
 
 
 def _optional_text(name: str, holder: Members) -> str | None:

@@ -9,6 +9,7 @@ import datetime as dt
 import gzip
 import re
 import zlib
+from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
 from typing import IO
@@ -19,11 +20,14 @@ from contracts.errors import NoDataError, SettingsError, TransientSourceError
 from contracts.records import Post, Rejected
 from contracts.streams import Stream
 from ingest.fields import FieldError, member, not_ahead, object_field, text_field, time_field
-from ingest.post_fields import counts, optional_count, raw_text, written
+from ingest.post_fields import counts, fitting, optional_count, raw_text, written
 from ingest.reject import reject
-from ingest.wire_json import Members, NumberText, dump, load
+from ingest.wire_json import Members, NumberText, load
 
 VENUE = "file"
+LONGEST_LINE = 1_000_000
+"""Characters of a line that are read; a post is half as long at most."""
+_PICKLES = ("pkl", "pickle")
 _NEEDED = ("id", "text", "created_at")
 _NUMBER = re.compile(r"[0-9]{1,18}", re.ASCII)
 _NUMBERS = frozenset({"author_followers", "retweet_count", "reply_count", "like_count", "quote_count"})
@@ -53,7 +57,7 @@ def read_posts(
         try:
             if row.problem is not None:
                 raise FieldError(row.problem)
-            post = _post(object_field("row", row.item), path.name, stream, ingest_time)
+            post = fitting(_post(object_field("row", row.item), path.name, stream, ingest_time))
             not_ahead("created_at", post.event_time, ingest_time, max_ahead)
             if post.post_id in seen:
                 raise FieldError(f"id: expected once in a file, found {post.post_id[:40]} again")
@@ -83,65 +87,76 @@ def _post(item: Members, file_name: str, stream: Stream, ingest_time: dt.datetim
 def _rows(path: Path) -> Iterator[Row]:
     kind = path.name.removesuffix(".gz").rpartition(".")[2]
     if kind not in ("jsonl", "csv"):
-        raise SettingsError(f"{path}: expected a file that ends in .jsonl or .csv, or in that and .gz")
+        never = "; a pickle is never read, for that is to run what it says" if kind in _PICKLES else ""
+        raise SettingsError(f"{path}: expected a file that ends in .jsonl or .csv, or in that and .gz{never}")
     if not path.is_file():
         raise NoDataError(f"{path}: expected a file of posts, found none")
     try:
-        with _opened(path) as file:
+        # A return alone, or one of the lines that Unicode knows, ends no line of JSON; what ends a row, csv knows.
+        with _opened(path, newline="\n" if kind == "jsonl" else "") as file:
             yield from _json_lines(file) if kind == "jsonl" else _csv_rows(file, path)
     except (OSError, EOFError, zlib.error) as error:
         raise SettingsError(f"{path}: expected a file that can be read, found: {error}") from None
 
 
-def _opened(path: Path) -> IO[str]:
+def _opened(path: Path, newline: str) -> IO[str]:
     """Open a file whose bytes that are no UTF-8 spoil their own row alone."""
     open_file = gzip.open if path.suffix == ".gz" else open
-    return open_file(path, "rt", encoding="utf-8-sig", errors="surrogateescape", newline="")
+    return open_file(path, "rt", encoding="utf-8-sig", errors="surrogateescape", newline=newline)
+
+
+def _lines(file: IO[str]) -> Iterator[str]:
+    """Give the lines of a file, and of one that no post is as long as its beginning: a file may be one line alone."""
+    while line := file.readline(LONGEST_LINE):
+        yield line
+        while len(line) == LONGEST_LINE and not line.endswith("\n"):
+            line = file.readline(LONGEST_LINE)
 
 
 def _json_lines(file: IO[str]) -> Iterator[Row]:
-    text, number = "", 0
-    for part in file:
-        # A return alone, or one of the lines that Unicode knows, ends no line of JSON.
-        text += part
-        if not part.endswith("\n"):
-            continue
-        number += 1
-        yield from _json_row(number, text)
-        text = ""
-    yield from _json_row(number + 1, text)
-
-
-def _json_row(number: int, text: str) -> Iterator[Row]:
-    text = text.strip()
-    if not text:
-        return
-    try:
-        yield Row(number, load(text))
-    except TransientSourceError as error:
-        yield Row(number, text, str(error))
+    for number, line in enumerate(_lines(file), start=1):
+        text = line.strip()
+        if len(line) == LONGEST_LINE:
+            yield Row(number, text, f"expected a line of fewer than {LONGEST_LINE} characters")
+        elif text:
+            try:
+                yield Row(number, load(text))
+            except TransientSourceError as error:
+                yield Row(number, text, str(error))
 
 
 def _csv_rows(file: IO[str], path: Path) -> Iterator[Row]:
-    reader = csv.reader(file)
-    names = next(reader, [])
-    if missing := [name for name in _NEEDED if name not in names]:
-        raise SettingsError(f"{path}: expected columns {', '.join(_NEEDED)} in its first line, found no {missing[0]}")
+    read: list[str] = []
+
+    def remembered() -> Iterator[str]:
+        for line in _lines(file):
+            read.append(line)
+            yield line
+
+    reader = csv.reader(remembered())
+    names = _names(next(reader, []), path)
     while True:
+        read.clear()
         try:
             cells = next(reader)
         except StopIteration:
             return
         except csv.Error as error:
-            yield Row(reader.line_num, "", f"expected a row of CSV, found: {error}")
+            yield Row(reader.line_num, "".join(read), f"expected a row of CSV, found: {error}")
             continue
         if len(cells) == len(names):
-            yield Row(
-                reader.line_num, Members(_cell(name, text) for name, text in zip(names, cells, strict=True) if text)
-            )
+            named = zip(names, cells, strict=True)
+            yield Row(reader.line_num, Members(_cell(name, text) for name, text in named if text))
         elif cells:
-            raw = ",".join(map(dump, cells))
-            yield Row(reader.line_num, raw, f"expected {len(names)} columns, found {len(cells)}")
+            yield Row(reader.line_num, "".join(read), f"expected {len(names)} columns, found {len(cells)}")
+
+
+def _names(names: list[str], path: Path) -> list[str]:
+    if missing := [name for name in _NEEDED if name not in names]:
+        raise SettingsError(f"{path}: expected columns {', '.join(_NEEDED)} in its first line, found no {missing[0]}")
+    if repeated := [name for name, count in Counter(names).items() if count > 1]:
+        raise SettingsError(f"{path}: expected each column once in its first line, found {repeated[0]} again")
+    return names
 
 
 def _cell(name: str, text: str) -> tuple[str, object]:

@@ -65,6 +65,10 @@ class PushedSource(Protocol):
         """Say whether the venue can be asked for what was missed; else every hole stays one."""
 
     @property
+    def topic_forgets(self) -> bool:
+        """Say whether the next start may find nothing in the topic any more: then the end of a run is a Gap."""
+
+    @property
     def symbols(self) -> Sequence[str]:
         """Name the symbols that are followed, none where it is whatever the venue has."""
 

@@ -9,7 +9,7 @@ from collections.abc import AsyncGenerator, Iterator, Sequence
 
 from contracts.records import Gap, Record, replace
 from contracts.streams import Stream
-from ingest.gaps import NOT_RUNNING, WHOLE_STREAM, newest_end, still_open
+from ingest.gaps import NOT_RUNNING, WHOLE_STREAM, latest_ended, still_open
 from ingest.sink import BATCH_SPAN
 from ingest.source import Surroundings
 
@@ -54,9 +54,9 @@ class Unrefilled:
             last = max(record.ingest_time for record in records) - _ONE_BATCH
             self.newest = min(record.event_time for record in records if record.ingest_time >= last) - _OVERTAKEN
             self._hole = (self.newest, NOT_RUNNING)
-        elif (ended := newest_end(gaps)) is not None:
-            self.newest = ended
-            self._hole = (ended, NOT_RUNNING)
+        elif (ended := latest_ended(gaps)) is not None:
+            self.newest = ended.to_time or ended.from_time
+            self._hole = (self.newest, NOT_RUNNING)
         if (gap := still_open(gaps)) is not None:
             told = gap.cause.endswith(NOT_RUNNING)
             self.newest = gap.from_time
@@ -116,6 +116,7 @@ class UnrefilledFeed:
     """What all pushed sources without a past have in common: the rest of one is its `records`."""
 
     refills = False
+    topic_forgets = False
     symbols: Sequence[str] = ()
 
     def __init__(self, name: str, venue: str, stream: Stream, around: Surroundings) -> None:

@@ -5,6 +5,7 @@ from typing import Annotated
 
 import typer
 
+from contracts.errors import SettingsError
 from contracts.settings import IngestSettings
 from infra.moments import moment
 from infra.terminal import say, table
@@ -36,6 +37,7 @@ def import_recordings(
     from simulator.import_posts import import_posts
     from simulator.import_recorded import import_recorded
 
+    _refuse_together(posts is not None, liquidations, binance_from is not None, query is not None)
     if posts is not None:
         found_by = query or IngestSettings.load().x_query_bitcoin
         say(f"{out}: {import_posts(data / posts, out, found_by)} posts of X, found by: {found_by}")
@@ -57,3 +59,16 @@ def import_recordings(
             for made in summary.folders
         ],
     )
+
+
+def _refuse_together(posts: bool, liquidations: bool, binance: bool, query: bool) -> None:
+    """Refuse options of which one would be left out without a word; times go with liquidations too.
+
+    Raises:
+        SettingsError: they are of two recordings.
+    """
+    if posts and (liquidations or binance):
+        other = "--liquidations" if liquidations else "--binance-from"
+        raise SettingsError(f"expected one recording to import, found --posts and {other}")
+    if query and not posts:
+        raise SettingsError("--query: expected --posts beside it, found none")

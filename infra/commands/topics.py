@@ -82,7 +82,8 @@ def try_command(
         say(f"  {console.produce()}")
         back = trial.read_back(console, sent)
         say(f"{len(back)} messages read back, each as it was sent")
-        where = {part.number: part for part in partitions}
+        # Asked for anew: a broker may have died since the topic was made.
+        where = {part.number: part for part in twin.describe(client, servers, console.topic)}
         table(
             ("partition", "offset", "key", "value", *_PLACE),
             [(str(at.partition), str(at.offset), at.key, at.value, *_place(where[at.partition])) for at in back],
@@ -92,7 +93,8 @@ def try_command(
 
 
 def _place(part: "Partition") -> tuple[str, str, str]:
-    return str(part.leader), ",".join(map(str, part.replicas)), ",".join(map(str, part.in_sync))
+    leader = "none" if part.leader is None else str(part.leader)
+    return leader, ",".join(map(str, part.replicas)), ",".join(map(str, part.in_sync))
 
 
 def _read(file: Path | None) -> dict[str, Topic]:

@@ -2,6 +2,7 @@
 
 import signal
 import time
+from collections.abc import Sequence
 from pathlib import Path
 
 from contracts.errors import StackError
@@ -57,17 +58,16 @@ def stop(layout: Layout) -> None:
 
 
 def _stop_by_supervisor(layout: Layout) -> bool:
-    """Let supervisord stop its programs side by side, then itself; tell whether it took the commands."""
+    """Let supervisord stop its programs side by side, then itself; tell whether it took the commands.
+
+    Kafka Connect is stopped before them: it takes leave of its brokers, and would wait for those that are gone.
+    """
     supervisor = Supervisor(layout.socket)
     if not supervisor.answers():
         return False
     try:
-        for program in supervisor.states().values():
-            if program.state in ALIVE:
-                supervisor.stop(program.name)
-        deadline = time.monotonic() + STOP_SECONDS + 5
-        while any(program.pid for program in supervisor.states().values()) and time.monotonic() < deadline:
-            time.sleep(0.05)
+        _stop_programs(supervisor, [name for name in supervisor.states() if name == connect.PART])
+        _stop_programs(supervisor, list(supervisor.states()))
         for program in supervisor.states().values():
             if program.name in _JVMS and program.exit_code == STOPPED_BY_TERM:
                 _keep_class_archive(layout, program.name)
@@ -75,6 +75,16 @@ def _stop_by_supervisor(layout: Layout) -> bool:
     except StackError:
         return False
     return True
+
+
+def _stop_programs(supervisor: Supervisor, names: Sequence[str]) -> None:
+    """Stop programs side by side and wait until they have ended, by supervisord's force as the last resort."""
+    for name in names:
+        if supervisor.states()[name].state in ALIVE:
+            supervisor.stop(name)
+    deadline = time.monotonic() + STOP_SECONDS + 5
+    while any(supervisor.states()[name].pid for name in names) and time.monotonic() < deadline:
+        time.sleep(0.05)
 
 
 def _keep_class_archive(layout: Layout, program: str) -> None:

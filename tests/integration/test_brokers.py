@@ -23,7 +23,18 @@ from infra.jars import ensure_kafka_jars
 from infra.kafka.admin import admin_client
 from infra.kafka.topics import apply_topics, list_topics, read_topics
 from infra.setup.java import find_java
-from infra.stack import Liquidations, StackInfo, ThreeBrokers, kafka, kill_part, processes, restart_part, status, up
+from infra.stack import (
+    Liquidations,
+    StackInfo,
+    ThreeBrokers,
+    down,
+    kafka,
+    kill_part,
+    processes,
+    restart_part,
+    status,
+    up,
+)
 from infra.stack.layout import Layout
 from tests.integration.conftest import COINLAKE, coinlake, own_stack, pointed_at, simulator
 from tests.integration.kafka_load import RECORDS, TOPIC, Load, ids_in_kafka, longest_silence, until
@@ -323,3 +334,14 @@ def test_connect_keeps_three_copies_of_what_it_remembers(three: StackInfo) -> No
     own = ("connect_configs", "connect_offsets", "connect_status")
     assert {len(part.replicas) for name in own for part in found[name].partitions.values()} == {3}
     assert {settings_of(three, name)["min.insync.replicas"] for name in own} == {"2"}
+
+
+def test_connect_takes_leave_of_its_brokers_before_they_end(three: StackInfo) -> None:
+    """The last test of these: nothing runs after it."""
+    up(three.home, liquidations=Liquidations.on_free_ports())
+    began = time.monotonic()
+    assert down(three.home)
+    print(f"three brokers with Connect stopped after {time.monotonic() - began:.1f} s")
+    log = Layout(three.home).log("supervisord").read_text()
+    assert "stopped: connect" in log
+    assert "killing 'connect'" not in log

@@ -18,6 +18,7 @@ from contracts.settings import IngestSettings
 from contracts.streams import BITCOIN, INGEST_REJECTED
 from ingest.clock import Clock
 from ingest.follow import Follower
+from ingest.gaps import NOT_RUNNING
 from ingest.http import AiohttpClient
 from ingest.metrics import Metrics
 from ingest.posts_file import read_posts
@@ -25,7 +26,8 @@ from ingest.runner import Outcome
 from ingest.source import Surroundings
 from ingest.sources.x.feed import PostFeed
 from ingest.sources.x.parse import Receipt, Search, parse_post
-from ingest.sources.x.search import WINDOW_SECONDS, page_of
+from ingest.sources.x.refusals import WINDOW_SECONDS
+from ingest.sources.x.search import page_of
 from ingest.weight import WeightBudget
 from ingest.wire_json import load
 from simulator.config import SimulatorConfig
@@ -124,7 +126,8 @@ async def run_once(
         stop = asyncio.Event()
         follower = Follower(feed, sink, Metrics([feed.name], clock.monotonic), clock, stop=stop, drain_seconds=5)
         records: Sequence[Record] = sink.records(BITCOIN)
-        await follower.resume(FakeTail(records=records))
+        gaps = {gap.from_time: gap for gap in sink.gaps}
+        await follower.resume(FakeTail(records=records, gaps=list(gaps.values())))
         run = asyncio.create_task(follower.run(None))
         for _ in range(1200):
             if run.done() or (feed.whole and feed.newest is not None and feed.newest >= until):
@@ -168,7 +171,11 @@ async def test_all_2137_recorded_posts_come_through_the_venues_protocol_once_ove
         assert [kept["data"][name] for name in ("text", "public_metrics")] == [item["text"], item["public_metrics"]]
         assert kept["includes"]["users"][0]["public_metrics"] == {"followers_count": item["author_followers"]}
     assert sink.records(INGEST_REJECTED) == []
-    assert sink.gaps == []
+    first, stopped, filled, ended = sink.gaps
+    assert first.cause.startswith("the first search")
+    assert (stopped.from_time, stopped.to_time, stopped.cause) == (filled.from_time, None, NOT_RUNNING)
+    assert filled.repaired_at is not None
+    assert ended.to_time is None
     assert all(outcome.served and not outcome.fatal and not outcome.unwritten for outcome in outcomes)
     pages = Counter(entry["query"].get("since_id") for entry in log)
     assert max(pages.values()) > 1, "several pages of one poll, all with one since_id"
@@ -229,7 +236,7 @@ async def test_an_expired_token_ends_the_feed_with_one_clear_line_and_an_open_ga
     assert TOKEN not in lines[0]
     assert outcome.fatal
     assert outcome.served
-    [gap] = sink.gaps
+    _, gap = sink.gaps
     assert (gap.stream, gap.cause, gap.to_time, gap.recoverable) == ("bitcoin", line, None, True)
 
 

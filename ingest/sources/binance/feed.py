@@ -51,6 +51,7 @@ class Feed:
 
     venue = VENUE
     refills = True
+    topic_forgets = False
 
     def __init__(
         self,

@@ -1,30 +1,29 @@
 """The posts of one coin: searched every few seconds from the newest id on, so that a pause leaves no hole.
 
 All pages of a poll are asked for with the same `since_id`; afterwards the newest id of the first page becomes the next.
-A poll is yielded oldest first: whatever of it a kill cuts off, the ids in the topic say where to go on. The venue
-searches 7 days back: an id that is older leaves a Gap, and the feed begins anew with the newest page.
+A poll is yielded oldest first: whatever of it a kill cuts off, the ids in the topic say where to go on, and where the
+topic has forgotten them, a Gap does that is open. Where nothing does, or the id is older than what the venue searches,
+the feed begins with the newest page, and each such beginning is a Gap: so a later one knows since when at the latest.
 """
 
 import datetime as dt
 from collections.abc import AsyncGenerator, AsyncIterator, Callable, Iterator, Sequence
 
-from contracts.errors import TransientSourceError
+from contracts.errors import FatalSourceError, TransientSourceError
 from contracts.records import Gap, Post, Record, Rejected
 from contracts.settings import IngestSettings
 from contracts.streams import BITCOIN, ETHEREUM, Stream
-from ingest.gaps import WHOLE_STREAM, still_open
+from ingest.gaps import latest_ended, still_open
 from ingest.reject import reject
 from ingest.source import PushedFactory, PushedSource, Surroundings
 from ingest.sources.x import VENUE
 from ingest.sources.x.parse import Receipt, Search, parse_post
-from ingest.sources.x.post_ids import first_id_at
-from ingest.sources.x.search import Page, RecentSearch, SinceIdTooOldError
+from ingest.sources.x.poll import Polled, Polls
+from ingest.sources.x.post_ids import first_id_at, time_of
+from ingest.sources.x.refusals import SinceIdTooOldError
+from ingest.sources.x.restart import FIRST, FORGOTTEN, beginning, surely_whole_up_to
+from ingest.sources.x.search import Page, RecentSearch
 from ingest.wire_json import dump
-
-SEARCHED_AFTER = dt.timedelta(seconds=30)
-"""How long after it was made a post is found: the end of a search is 30 s ago where it is not asked for otherwise."""
-_UNSETTLED = dt.timedelta(seconds=60)
-"""Of what was received within so long a batch may have been acknowledged in part when the run before ended."""
 
 QUERIES: dict[str, tuple[Stream, Callable[[IngestSettings], str]]] = {
     "x_bitcoin": (BITCOIN, lambda settings: settings.x_query_bitcoin),
@@ -38,6 +37,7 @@ class PostFeed:
 
     venue = VENUE
     refills = True
+    topic_forgets = True
     symbols: Sequence[str] = ()
 
     def __init__(self, name: str, search: Search, settings: IngestSettings, around: Surroundings) -> None:
@@ -46,31 +46,32 @@ class PostFeed:
         self.newest: dt.datetime | None = None
         self.whole = False
         self._search = search
-        self._asks = RecentSearch(settings, around)
+        self._polls = Polls(search.query, RecentSearch(settings, around), around.now)
         self._around = around
         self._every = settings.x_poll_seconds
         self._due: float | None = None
         self._since: int | None = None
         self._known: set[int] = set()
-        self._pages: list[Page] = []
-        self._lost = ""
+        self._begins = FIRST
 
     def resume(self, records: Sequence[Record], gaps: Sequence[Gap]) -> None:
         """Take up from the newest posts of the topic: all above the id that is surely followed by no hole.
 
-        Where the topic is empty and a Gap is still open, from where that begins.
+        Where there are none and a Gap is still open, from where that begins. Where no Gap ever ended, it is on our own
+        clock and this is the first search yet. Where none is open, nothing is known to have come since the last ended.
         """
         posts = [record for record in records if isinstance(record, Post)]
+        ended, still = latest_ended(gaps), still_open(gaps)
         if posts:
-            last = max(post.ingest_time for post in posts) - _UNSETTLED
-            settled = [int(post.post_id) for post in posts if post.ingest_time < last]
-            ids = {int(post.post_id) for post in posts}
-            self._since = max(settled) if settled else min(ids) - 1
-            self._known = {one for one in ids if one > self._since}
+            self._since = surely_whole_up_to(posts, [gap for gap in (ended, still) if gap is not None])
+            self._known = {number for post in posts if (number := int(post.post_id)) > self._since}
             self.newest = max(post.event_time for post in posts)
-        if (gap := still_open(gaps)) is not None:
-            self.newest = gap.from_time
-            self._since = first_id_at(gap.from_time) if self._since is None else self._since
+        elif ended is not None:
+            self.newest, self._begins = ended.to_time, FORGOTTEN
+        if still is not None:
+            self.newest = still.from_time
+            if self._since is None and ended is not None:
+                self._since = first_id_at(still.from_time)
 
     def settle(self) -> Iterator[Gap]:
         """Yield nothing: what a poll leaves behind is found again by its ids."""
@@ -90,7 +91,7 @@ class PostFeed:
             yield None
 
     async def catch_up(self) -> AsyncGenerator[Record | None, None]:
-        """Yield the posts of one poll; raise as `records`."""
+        """Yield what is new up to now; raise as `records`."""
         async for record in self._poll():
             yield record
 
@@ -104,51 +105,50 @@ class PostFeed:
         self._due = now + self._every
 
     async def _poll(self) -> AsyncIterator[Record]:
+        """Yield what is new up to now; after a long pause that is several polls."""
         self.whole = False
+        while not self.whole:
+            for record in self._taken(await self._next_poll()):
+                yield record
+
+    async def _next_poll(self) -> Polled:
         try:
-            pages = await self._whole_poll()
+            return await self._polls.next(self._since)
         except SinceIdTooOldError as error:
-            self._since, self._lost = None, str(error)
+            self._since, self._begins = None, f"older than the 7 days that are searched: {error}"
             self._known.clear()
-            pages = await self._whole_poll()
+            return await self._polls.next(None)
+        except (TransientSourceError, FatalSourceError):
+            # Where nothing has come yet, it is missing since the first try.
+            self.newest = self.newest or self._around.now()
+            raise
+
+    def _taken(self, polled: Polled) -> Iterator[Record]:
         now = self._around.now()
         posts: dict[int, Post] = {}
-        for record in self._judged(pages, Receipt(now, self._around.max_ahead)):
+        for record in self._judged(polled.pages, Receipt(now, self._around.max_ahead)):
             if isinstance(record, Post):
                 posts.setdefault(int(record.post_id), record)
             else:
                 yield record
-        searched = pages[0].date - SEARCHED_AFTER
-        if self._lost:
-            yield self._gap(min((post.event_time for post in posts.values()), default=searched), now)
-            self._lost = ""
+        if self._since is None:
+            yield beginning(self.stream, self.newest, polled.pages[0], posts.values(), self._begins, now)
+            # From here on by the venue's clock alone.
+            self.newest = min((post.event_time for post in posts.values()), default=polled.searched)
         for number in sorted(posts):
             yield posts[number]
             self.newest = max(self.newest or posts[number].event_time, posts[number].event_time)
-        if pages[0].newest_id is not None:
-            self._since = max(self._since or 0, pages[0].newest_id)
-        elif self._since is None:
-            # Nothing was there yet: from now on, everything is.
-            self._since = first_id_at(searched)
+        if polled.until_id is not None and not polled.reaches_the_newest:
+            self._since = polled.until_id - 1
+            self.newest = max(self.newest or now, time_of(self._since))
+            return
+        # Where nothing was there yet, everything is from now on.
+        begun = self._since if self._since is not None else first_id_at(polled.searched)
+        newest_id = polled.pages[0].newest_id
+        self._since = begun if newest_id is None else max(self._since or 0, newest_id)
         self._known.clear()
-        self.newest = max(self.newest or searched, searched)
+        self.newest = max(self.newest or polled.searched, polled.searched)
         self.whole = True
-
-    async def _whole_poll(self) -> list[Page]:
-        """Ask for the pages that are missing of a poll; without an id to begin at for the newest page alone."""
-        while not self._pages or (self._since is not None and self._pages[-1].next_token is not None):
-            token = self._pages[-1].next_token if self._pages else None
-            try:
-                page = await self._asks.page(self._search.query, self._since, token)
-            except TransientSourceError as error:
-                if error.kind in {"since_id", "next_token"}:
-                    self._pages = []
-                raise
-            if page.next_token is not None and page.next_token == token:
-                raise TransientSourceError(f"{VENUE}: expected another next_token, found {token}", kind="shape")
-            self._pages.append(page)
-        pages, self._pages = self._pages, []
-        return pages
 
     def _judged(self, pages: Sequence[Page], receipt: Receipt) -> Iterator[Post | Rejected]:
         """Parse the posts of a poll but for those that came before; an error beside them is kept as a rejection."""
@@ -170,20 +170,6 @@ class PostFeed:
                 yield reject(VENUE, self.stream, reason, error, poll_time=now, ingest_time=now)
         if stale:
             self._around.count_stale(self.name, stale)
-
-    def _gap(self, to_time: dt.datetime, now: dt.datetime) -> Gap:
-        since = self.newest or to_time
-        return Gap(
-            venue=VENUE,
-            event_time=since,
-            ingest_time=now,
-            symbol=WHOLE_STREAM,
-            stream=self.stream.topic,
-            from_time=since,
-            to_time=max(since, to_time),
-            cause=f"older than the 7 days that are searched: {self._lost}",
-            recoverable=False,
-        )
 
 
 def build(name: str) -> PushedFactory:

@@ -9,7 +9,7 @@ import msgspec
 from contracts.records import Post, Rejected
 from contracts.streams import Stream
 from ingest.fields import FieldError, member, not_ahead, object_field, text_field, time_field
-from ingest.post_fields import counts, optional_count, raw_text, written
+from ingest.post_fields import counts, fitting, optional_count, raw_text, written
 from ingest.reject import reject
 from ingest.sources.x import VENUE
 from ingest.sources.x.post_ids import time_of
@@ -40,7 +40,7 @@ def parse_post(item: object, authors: Mapping[str, Members], search: Search, rec
     """
     now = receipt.ingest_time
     try:
-        return _post(object_field("post", item), authors, search, receipt)
+        return fitting(_post(object_field("post", item), authors, search, receipt))
     except FieldError as error:
         return reject(VENUE, search.stream, str(error), item, poll_time=now, ingest_time=now)
 

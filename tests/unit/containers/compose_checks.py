@@ -32,6 +32,7 @@ ON_REQUEST = {
     **dict.fromkeys(("query", "dashboard"), "query"),
     **dict.fromkeys(("kafka-exporter", "prometheus", "grafana"), "monitoring"),
     **dict.fromkeys(LIQUIDATIONS, "liquidations"),
+    "posts": "posts",
 }
 """Services that start only when asked for, with their profiles."""
 
@@ -123,7 +124,9 @@ def _grace_problems(found: Mapping[str, Document]) -> Iterable[str]:
     """A service that is told to stop is killed only after all that it may need."""
     ingest = {name: float(info.default) for name, info in IngestSettings.model_fields.items() if "seconds" in name}
     least = {
-        **dict.fromkeys(("generator", "liquidations"), ingest["request_timeout_seconds"] + ingest["drain_seconds"]),
+        **dict.fromkeys(
+            ("generator", "liquidations", "posts"), ingest["request_timeout_seconds"] + ingest["drain_seconds"]
+        ),
         "processor": children.GRACE_SECONDS,
         "moving-average": children.GRACE_SECONDS,
         "kafka": 30.0,

@@ -21,6 +21,7 @@ from infra.setup.minio import VERSION as MINIO_VERSION
 from infra.spark.settings import SparkSettings
 from infra.stack import connect, kafka, questdb
 from ingest.sources.binance.liquidations import NAME as LIQUIDATIONS_FEED
+from ingest.sources.x.feed import QUERIES as POST_FEEDS
 from serve.dashboard.settings import DashboardSettings
 from serve.live.settings import LiveSettings
 from serve.query.client import ClientSettings
@@ -56,7 +57,7 @@ Environment = Mapping[str, str]
 def images() -> dict[str, str]:
     ours = (
         *("topics", "buckets", "questdb-tables", "connectors", "spark-master", "spark-worker", "tools"),
-        *("generator", "liquidations", "processor", "live", "query", "dashboard", "simulator"),
+        *("generator", "liquidations", "posts", "processor", "live", "query", "dashboard", "simulator"),
     )
     return {
         "kafka": f"apache/kafka:{kafka_version()}",
@@ -97,6 +98,10 @@ def commands() -> dict[str, list[str]]:
         "tools": ["help"],
         "generator": ["generate", "--forever", "--log-format", "json"],
         "liquidations": ["generate", "--forever", "--venue", LIQUIDATIONS_FEED, "--log-format", "json"],
+        "posts": [
+            *("generate", "--forever", *(word for feed in POST_FEEDS for word in ("--venue", feed))),
+            *("--log-format", "json"),
+        ],
         "processor": ["process", "--trigger", "1 minute"],
         "moving-average": ["moving-average"],
         "live": ["serve-live"],
@@ -171,6 +176,7 @@ def environments() -> dict[str, Environment]:
         "tools": {**kafka_settings, **lake, **job, **driver},
         "generator": generator,
         "liquidations": generator,
+        "posts": generator,
         "processor": {
             **kafka_settings,
             **lake,
@@ -352,6 +358,7 @@ NEEDS = {
     "tools": {"topics": _DONE, "buckets": _DONE},
     "generator": {"topics": _DONE, "simulator": {**_HEALTHY, "required": False}},
     "liquidations": {"topics": _DONE, "simulator": {**_HEALTHY, "required": False}},
+    "posts": {"topics": _DONE, "simulator": {**_HEALTHY, "required": False}},
     "processor": {"topics": _DONE, "buckets": _DONE, "spark-worker": _HEALTHY},
     "moving-average": {"topics": _DONE},
     "live": {"topics": _DONE},
@@ -379,7 +386,7 @@ def health_tests() -> dict[str, list[str]]:
         "connect": [*wget, f"http://127.0.0.1:{LIQUIDATIONS.connect_port}/health"],
         "spark-master": page(MASTER_PAGE, "/json/"),
         "spark-worker": page(WORKER_PAGE, "/json/"),
-        **dict.fromkeys(("generator", "liquidations"), page(HEALTH_PORT, "/healthz")),
+        **dict.fromkeys(("generator", "liquidations", "posts"), page(HEALTH_PORT, "/healthz")),
         "processor": ["CMD", "coinlake", "lease", "--here"],
         "live": page(LIVE_PORT, "/healthz"),
         "query": page(QUERY_PORT, "/healthz"),

@@ -95,6 +95,7 @@ def test_prometheus_reads_the_services_on_their_ports() -> None:
     assert found == {
         "generator": [f"generator:{HEALTH_PORT}"],
         "liquidations": [f"liquidations:{HEALTH_PORT}"],
+        "posts": [f"posts:{HEALTH_PORT}"],
         "processor": [f"processor:{PROCESS_METRICS_PORT}"],
         "live": [f"live:{LIVE_PORT}"],
         "query": [f"query:{QUERY_PORT}"],

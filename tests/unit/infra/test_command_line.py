@@ -63,3 +63,26 @@ def test_help_loads_neither_spark_nor_kafka_nor_pandas() -> None:
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, cwd=ROOT)
     assert done.stderr.strip() == "[]"
+
+
+@pytest.mark.parametrize(
+    ("options", "said"),
+    [
+        (
+            ["--posts", "p.jsonl", "--liquidations"],
+            "expected one recording to import, found --posts and --liquidations",
+        ),
+        (
+            ["--posts", "p.jsonl", "--binance-from", "2026-01-01T00:00:00Z"],
+            "expected one recording to import, found --posts and --binance-from",
+        ),
+        (["--query", "bitcoin"], "--query: expected --posts beside it, found none"),
+    ],
+)
+def test_no_option_of_an_import_is_left_out_without_a_word(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], options: list[str], said: str
+) -> None:
+    (tmp_path / "p.jsonl").write_text('{"id": "1", "text": "gm", "created_at": "2021-11-10T09:00:04Z"}\n')
+    assert run(["import", str(tmp_path), str(tmp_path / "out"), *options]) == 2
+    assert capsys.readouterr().err == f"coinlake: {said}\n"
+    assert not (tmp_path / "out").exists()

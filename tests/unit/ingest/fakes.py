@@ -125,10 +125,16 @@ class FakeSource:
 class FakeTail:
     """A Tail that says what it is told."""
 
-    def __init__(self, polls: Sequence[PollSeen] = (), gap: Gap | None = None, records: Sequence[Record] = ()) -> None:
+    def __init__(
+        self,
+        polls: Sequence[PollSeen] = (),
+        gap: Gap | None = None,
+        records: Sequence[Record] = (),
+        gaps: Sequence[Gap] = (),
+    ) -> None:
         self._records = records
         self._polls = polls
-        self._gaps = [gap] if gap else []
+        self._gaps = [*gaps, gap] if gap else gaps
 
     async def newest_polls(self, venue: str, stream: Stream) -> Sequence[PollSeen]:
         return self._polls

@@ -28,6 +28,7 @@ class FakeFeed:
     venue = "wallex"
     stream = WALLEX
     refills = True
+    topic_forgets = False
     symbols = ("S0",)
 
     def __init__(self, *calls: Sequence[Step]) -> None:
@@ -342,3 +343,20 @@ async def test_the_end_of_a_hole_that_the_source_tells_is_left_as_it_is() -> Non
     await followed(feed, sink)
     assert sink.gaps[-1] == end
     assert len(sink.gaps) == 2
+
+
+@pytest.mark.parametrize(("forgets", "gaps"), [(True, 1), (False, 0)])
+async def test_the_end_of_a_run_is_on_record_where_the_topic_may_have_forgotten_it(forgets: bool, gaps: int) -> None:
+    feed, sink = FakeFeed([rows(3)]), ListSink()
+    feed.topic_forgets = forgets
+    await followed(feed, sink)
+    said = [(gap.from_time, gap.to_time, gap.cause, gap.recoverable) for gap in sink.gaps]
+    assert said == [(at(2), None, "generator was not running", True)][:gaps]
+
+
+async def test_a_hole_that_is_open_at_the_end_is_not_told_a_second_time() -> None:
+    feed, sink = FakeFeed([rows(2), FatalSourceError("no access", kind="forbidden")]), ListSink()
+    feed.topic_forgets = True
+    outcome, _ = await followed(feed, sink)
+    assert outcome.fatal
+    assert [(gap.from_time, gap.cause) for gap in sink.gaps] == [(at(1), "no access")]

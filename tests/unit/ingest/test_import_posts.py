@@ -9,13 +9,15 @@ import pytest
 from confluent_kafka import Producer
 
 from contracts.errors import SettingsError, UndeliveredError
-from contracts.records import Post, Rejected, decode
+from contracts.records import Post, Rejected, decode, replace
 from contracts.settings import JobSettings, KafkaSettings
 from contracts.streams import BITCOIN, INGEST_REJECTED, key_of
-from ingest.import_posts import BATCH_RECORDS, Imported, import_posts, send_new, stream_named
+from ingest.import_posts import BATCH_RECORDS, Imported, import_posts, name_of, send_new, stream_named
 from tests.unit.contracts.test_posts import post
-from tests.unit.ingest.fakes import ListSink, rejected
+from tests.unit.ingest.fakes import ListSink, at, rejected
 from tests.unit.ingest.test_kafka import read_all
+
+WHY = "posts.jsonl line {}: id: expected a text, found nothing"
 
 
 @pytest.fixture
@@ -42,9 +44,9 @@ def run(path: Path, cluster: str, told: list[Imported] | None = None) -> Importe
 
 def test_each_post_is_in_the_topic_once_however_often_the_file_is_imported(tmp_path: Path, cluster: str) -> None:
     told: list[Imported] = []
-    assert run(posts_file(tmp_path, 700), cluster, told) == Imported(rows=701, new=700, rejected=1)
+    assert run(posts_file(tmp_path, 700), cluster, told) == Imported(701, 700, 1, WHY.format(701))
     assert [one.rows for one in told] == [BATCH_RECORDS, 701], "progress"
-    assert run(posts_file(tmp_path, 900), cluster) == Imported(rows=901, new=200, rejected=1)
+    assert run(posts_file(tmp_path, 900), cluster) == Imported(901, 200, 1, WHY.format(901))
     messages = read_all(cluster, BITCOIN.topic, 900)
     found = [decode(message.value() or b"", Post) for message in messages]
     assert sorted(int(one.post_id) for one in found) == list(range(900))
@@ -72,10 +74,19 @@ def test_a_batch_that_is_not_acknowledged_ends_the_run_and_the_next_one_sends_it
     sink = ListSink(refuse=lambda call: call == 1)
     with pytest.raises(UndeliveredError):
         asyncio.run(send_new(iter(posts), set(), sink, lambda _: None))
-    known = {(record.post_id,) for record in sink.records(BITCOIN) if isinstance(record, Post)}
+    known = {name_of(record) for record in sink.records(BITCOIN)}
     done = asyncio.run(send_new(iter([*posts, rejected(posts[0].event_time)]), known, sink, lambda _: None))
-    assert done == Imported(rows=2 * BATCH_RECORDS + 1, new=BATCH_RECORDS, rejected=1)
+    assert done == Imported(2 * BATCH_RECORDS + 1, BATCH_RECORDS, 1, "bad")
     assert sink.records(BITCOIN) == posts
+
+
+def test_a_row_is_told_from_another_by_its_id_or_by_its_bytes_and_the_reason() -> None:
+    bad, moment = rejected(at(0)), at(9)
+    one = post(post_id="1")
+    assert name_of(one) == name_of(replace(one, text="another", ingest_time=moment))
+    assert name_of(bad) == name_of(replace(bad, ingest_time=moment))
+    others = [post(post_id="2"), replace(bad, reason="bad{"), replace(bad, payload=b"}"), replace(bad, payload=b"")]
+    assert len({name_of(record) for record in (one, bad, *others)}) == 6
 
 
 def test_a_coin_without_a_topic_is_named() -> None:

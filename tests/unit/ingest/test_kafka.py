@@ -185,3 +185,14 @@ async def test_the_tail_reaches_further_back_where_a_venue_is_not_at_the_very_en
     assert await tail.newest_records("wallex", WALLEX, ()) == [quiet]
     assert await tail.newest_records("loud", WALLEX, ()) == loud[-10:]
     assert await tail.newest_records("unheard of", WALLEX, ()) == []
+
+
+async def test_the_tail_names_all_records_of_a_venue_however_many_stand_behind_them(
+    cluster: str, sink: KafkaSink
+) -> None:
+    quiet = [ticker(at(number)) for number in range(3)]
+    await sink.send_poll(route([*quiet, *[replace(ticker(at(9)), venue="loud")] * 300]))
+    tail = KafkaTail(cluster, pushed_messages=10)
+    assert await tail.newest_records("wallex", WALLEX, ()) == [], "out of the reach of a start"
+    found = await tail.names("wallex", WALLEX, lambda record: record.event_time.isoformat().encode())
+    assert found == {at(number).isoformat().encode() for number in range(3)}

@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 from contracts.errors import NoDataError, SettingsError
 from contracts.records import Post, Rejected, decode, encode
 from contracts.streams import ETHEREUM
-from ingest.posts_file import read_posts
+from ingest.posts_file import LONGEST_LINE, read_posts
 from tests.unit.ingest.fakes import NOON
 
 HOUR = dt.timedelta(hours=1)
@@ -117,6 +117,26 @@ def test_a_bad_row_of_csv_is_rejected_with_the_line_it_ends_on(tmp_path: Path) -
         'posts.csv line 6: like_count: expected a whole number of at least 0, found "2.0"',
         "posts.csv line 7: expected a row of CSV, found: field larger than field limit (131072)",
     ]
+    kept = [row.payload for row in found if isinstance(row, Rejected)]
+    assert (kept[0], kept[3]) == (b"2,gm\n", f"5,{'x' * 200_000},2021-11-10T09:00:04Z,3\n".encode()), "as it came"
+
+
+@pytest.mark.parametrize("name", ["posts.jsonl", "posts.csv"])
+def test_a_line_that_is_no_post_is_not_read_to_its_end(tmp_path: Path, name: str) -> None:
+    """A file may be one line alone, of any length."""
+    head, rows = ("id,text,created_at\n", [*GOOD.values()]) if name == "posts.csv" else ("", GOOD)
+    row = ",".join(rows) if isinstance(rows, list) else json.dumps(rows)
+    found = read_text(tmp_path, name, f"{head}{'x' * 5_000_000}\n{row}\n")
+    refused, post = found
+    assert isinstance(post, Post)
+    assert isinstance(refused, Rejected)
+    assert len(refused.payload) == 500_000
+    assert refused.reason.endswith(f"(the first 500000 of {LONGEST_LINE} bytes are kept)")
+
+
+def test_a_return_within_a_line_of_json_ends_it_not(tmp_path: Path) -> None:
+    [found] = read_text(tmp_path, "posts.jsonl", json.dumps(GOOD).replace(", ", ",\r") + "\r\n")
+    assert isinstance(found, Post)
 
 
 def test_what_is_no_file_of_posts_is_one_clear_line(tmp_path: Path) -> None:
@@ -126,8 +146,24 @@ def test_what_is_no_file_of_posts_is_one_clear_line(tmp_path: Path) -> None:
         read_text(tmp_path, "posts.xlsx", "")
     with pytest.raises(SettingsError, match=r"expected columns id, text, created_at in its first line, found no id"):
         read_text(tmp_path, "posts.csv", "tweet,created_at\n")
+    with pytest.raises(SettingsError, match="expected each column once in its first line, found id again"):
+        read_text(tmp_path, "posts.csv", "id,text,created_at,id\n")
+    for name in ("posts.pkl", "posts.pickle.gz"):
+        with pytest.raises(SettingsError, match="a pickle is never read, for that is to run what it says"):
+            read_text(tmp_path, name, "")
     with pytest.raises(SettingsError, match="expected a file that can be read, found"):
         read_text(tmp_path, "cut.jsonl.gz", gzip.compress(json.dumps(GOOD).encode())[:-9])
+
+
+@pytest.mark.parametrize("changes", [{"text": '"' * 180_000}, {"id": "7" * 320_000, "text": "x" * 100_000}])
+def test_a_post_that_no_message_holds_is_rejected_and_ends_no_import(tmp_path: Path, changes: dict[str, Any]) -> None:
+    """Kafka's client refuses a message of 1,000,000 bytes, however often it is tried."""
+    largest = json.dumps({**GOOD, "text": '"' * 100_000})
+    refused, post = read_text(tmp_path, "posts.jsonl", json.dumps({**GOOD, **changes}) + "\n" + largest)
+    assert isinstance(refused, Rejected)
+    assert "line 1: post: expected at most 950000 bytes as a message, found 1" in refused.reason
+    assert isinstance(post, Post)
+    assert len(encode(refused)) < 950_000
 
 
 texts = st.text(st.characters(exclude_categories=["Cs"]), min_size=1).filter(str.strip)

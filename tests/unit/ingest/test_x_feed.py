@@ -9,10 +9,11 @@ import pytest
 from pydantic import SecretStr
 
 from contracts.errors import CoinlakeError, TransientSourceError
-from contracts.records import Gap, Post, Record, Rejected
+from contracts.records import Gap, Post, Record, Rejected, replace
 from contracts.settings import IngestSettings
 from contracts.streams import BITCOIN
 from ingest.follow import Follower
+from ingest.gaps import NOT_RUNNING
 from ingest.http import Answer
 from ingest.metrics import Metrics
 from ingest.sources.x.feed import PostFeed
@@ -68,6 +69,9 @@ class Stage:
         return [params.get(name) for _, params, _ in self.http.requests]
 
 
+WEEK = 7 * 86_400
+
+
 def ids(records: list[Record]) -> list[int]:
     return [int(record.post_id) for record in records if isinstance(record, Post)]
 
@@ -76,10 +80,11 @@ async def test_all_pages_have_one_since_id_and_the_first_pages_newest_id_is_the_
     stage = Stage(
         *map(answer, (page(9, 8, token="old"), page(15, 14, token="b"), page(13, token="c"), page(10), NO_HIT))
     )
-    first, second, third = await stage.polls(3)
+    [begun, *first], second, third = await stage.polls(3)
     assert stage.asked("since_id") == [None, "9", "9", "9", "15"]
     assert stage.asked("next_token") == [None, None, "b", "c", None]
     assert (ids(first), ids(second), third) == ([8, 9], [10, 13, 14, 15], []), "oldest first"
+    assert isinstance(begun, Gap)
 
 
 async def test_polls_are_due_every_ten_seconds_also_after_one_that_failed() -> None:
@@ -178,9 +183,14 @@ def open_gap(since: float) -> Gap:
     )
 
 
+def begun(since: float = -80 * 86400) -> Gap:
+    """Return the Gap before a first search long ago."""
+    return replace(open_gap(since), to_time=at(since + 1), recoverable=False, cause="the first search")
+
+
 async def test_where_only_an_open_gap_is_left_it_begins_there() -> None:
     stage = Stage(answer(NO_HIT))
-    stage.feed.resume([], [open_gap(-3600)])
+    stage.feed.resume([], [begun(), open_gap(-3600)])
     await stage.polls(1)
     assert stage.asked("since_id") == [str(first_id_at(at(-3600)))]
 
@@ -192,7 +202,7 @@ async def test_an_id_that_is_too_old_is_a_hole_on_record_and_the_feed_begins_ane
     assert stage.asked("since_id") == ["9", None, "99"]
     gap = first[0]
     assert isinstance(gap, Gap)
-    assert (gap.from_time, gap.to_time, gap.recoverable, gap.repaired_at) == (at(-9 * 86400 - 30), NOON, False, None)
+    assert (gap.from_time, gap.to_time, gap.recoverable, gap.repaired_at) == (at(-9 * 86400 - 30), at(1), False, None)
     assert gap.cause.startswith("older than the 7 days that are searched: x: 'since_id' must be")
     assert (ids(first), ids(second)) == ([98, 99], [100])
 
@@ -204,7 +214,8 @@ async def test_the_hole_of_an_old_id_is_told_though_the_next_request_fails() -> 
         await stage.polls(1)
     [[gap]] = await stage.polls(1)
     assert isinstance(gap, Gap)
-    assert (gap.from_time, gap.to_time) == (at(-9 * 86400 - 30), NOON - (at(30) - NOON))
+    # The venue has nothing of its 7 days, so before them alone something may be missing.
+    assert (gap.from_time, gap.to_time) == (at(-9 * 86400 - 30), at(1 - WEEK))
 
 
 async def followed(stage: Stage, tail: FakeTail) -> ListSink:
@@ -219,22 +230,32 @@ async def followed(stage: Stage, tail: FakeTail) -> ListSink:
     return sink
 
 
+def told(gap: Gap) -> tuple[object, ...]:
+    return gap.from_time, gap.to_time, gap.cause.split(":")[0], gap.recoverable, gap.repaired_at is not None
+
+
+FIRST = (at(-WEEK), at(1 - WEEK), "the first search", False, False)
+STOPPED = (NOON, None, NOT_RUNNING, True, False)
+
+
 async def test_an_outage_that_is_filled_again_is_a_gap_that_is_repaired() -> None:
-    stage = Stage(answer(page(9)), DOWN, DOWN, DOWN, answer(page(12, 11)), answer(NO_HIT))
+    moved = [dataclasses.replace(one, date=at(seconds)) for one, seconds in ((answer(page(12, 11)), 60),)]
+    stage = Stage(answer(page(9)), DOWN, DOWN, DOWN, *moved)
     sink = await followed(stage, FakeTail())
     assert ids(sink.records(BITCOIN)) == [9, 11, 12]
-    opened, closed = sink.gaps
-    assert (opened.from_time, opened.recoverable, opened.to_time) == (NOON, True, None)
-    assert (closed.from_time, closed.recoverable) == (NOON, True)
-    assert closed.to_time is not None
-    assert closed.repaired_at is not None
+    first, opened, closed, stopped = sink.gaps
+    assert told(first) == FIRST
+    assert told(opened) == (NOON, None, "http", True, False)
+    assert told(closed) == (NOON, at(30), "http", True, True)
+    assert told(stopped) == (at(30), None, NOT_RUNNING, True, False)
 
 
 async def test_an_open_gap_that_turns_out_too_old_is_ended_once_and_never_called_repaired() -> None:
     stage = Stage(answer(OLD, status=400), answer(page(99)), answer(NO_HIT))
-    sink = await followed(stage, FakeTail(gap=open_gap(-9 * 86400)))
-    [gap] = sink.gaps
-    assert (gap.from_time, gap.to_time, gap.recoverable, gap.repaired_at) == (at(-9 * 86400), NOON, False, None)
+    sink = await followed(stage, FakeTail(gaps=[begun(), open_gap(-9 * 86400)]))
+    old, stopped = sink.gaps
+    assert told(old) == (at(-9 * 86400), at(1 - WEEK), "older than the 7 days that are searched", False, False)
+    assert told(stopped) == STOPPED
 
 
 async def test_a_limit_that_is_used_up_is_waited_out_and_leaves_no_hole() -> None:
@@ -242,7 +263,7 @@ async def test_a_limit_that_is_used_up_is_waited_out_and_leaves_no_hole() -> Non
     stage = Stage(answer(page(9)), refused, answer(page(12, 11)), answer(NO_HIT))
     sink = await followed(stage, FakeTail())
     assert ids(sink.records(BITCOIN)) == [9, 11, 12]
-    assert sink.gaps == []
+    assert [told(gap) for gap in sink.gaps] == [FIRST, STOPPED]
     assert stage.time.seconds >= 600
 
 

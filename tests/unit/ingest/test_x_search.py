@@ -14,7 +14,8 @@ from contracts.streams import BITCOIN
 from ingest.http import Answer
 from ingest.sources.x.parse import Receipt, Search, authors_of, parse_post
 from ingest.sources.x.post_ids import first_id_at, time_of
-from ingest.sources.x.search import WINDOW_SECONDS, RecentSearch, SinceIdTooOldError
+from ingest.sources.x.refusals import WINDOW_SECONDS, SinceIdTooOldError
+from ingest.sources.x.search import RecentSearch
 from ingest.weight import WeightBudget
 from ingest.wire_json import load
 from tests.unit.ingest.fakes import NOON, FakeHttp, FakeTime, answer, at, surroundings
@@ -92,6 +93,7 @@ def test_ids_and_times_are_each_others_inverse_to_the_millisecond() -> None:
             " found 2024-03-19T12:01:02.000Z",
         ),
         ({"lang": "x" * 500_000}, "post: expected at most 500000 bytes, found 5"),
+        ({"text": '"' * 180_000}, "post: expected at most 950000 bytes as a message, found 1"),
     ],
 )
 def test_an_item_that_is_no_post_is_rejected_with_the_reason(changes: dict[str, Any], reason: str) -> None:
