@@ -24,7 +24,8 @@ _EXACT = Context(prec=200)
 """Sums of prices of 38 digits are exact in it, and do not depend on their order."""
 _KEY = list(SERIES)
 _VALUES = ("mean", "sum", "first", "last", "min", "max", "count")
-_BEFORE_ALL = -(2**62)
+BEFORE_ALL = -(2**62)
+"""The newest event time of a series of which nothing came yet."""
 
 
 class Judged(NamedTuple):
@@ -39,7 +40,7 @@ def judge(rows: pd.DataFrame, newest: Newest, rules: Rules) -> Judged:
     if rows.empty:
         return Judged(rows.assign(bar=rows["at"], late=False), {})
     keys = pd.Series(list(rows[_KEY].itertuples(index=False, name=None)), index=rows.index)
-    before = keys.map(lambda key: newest.get(key, _BEFORE_ALL)).astype("int64")
+    before = keys.map(lambda key: newest.get(key, BEFORE_ALL)).astype("int64")
     known = pd.concat([rows["at"].astype("int64"), before], axis="columns").max(axis="columns").groupby(keys).cummax()
     known_before = known.groupby(keys).shift(1).fillna(before).astype("int64")
     bar = rows["at"].astype("int64") // rules.interval * rules.interval

@@ -13,7 +13,7 @@ import pandas as pd
 
 from serve.export import bars, hdf5_tables, positions, posts
 from serve.export.bars import Newest
-from serve.export.layout import SERIES, BARS, DAY_TABLES, LATE, OPEN_BARS, PENDING, POSITIONS, POSTS
+from serve.export.layout import BARS, DAY_TABLES, LATE, OPEN_BARS, PENDING, POSITIONS, POSTS, SERIES
 from serve.export.positions import Positions
 from serve.export.posts import Score
 from serve.export.replaced_file import Replace, opened, rewritten
@@ -95,7 +95,7 @@ def _add_posts(store: pd.HDFStore, offered: pd.DataFrame, score: Score) -> int:
 
 def _is_closed(rows: pd.DataFrame, newest: Newest, rules: Rules) -> "pd.Series[bool]":
     keys = rows[list(SERIES)].itertuples(index=False, name=None)
-    known = pd.Series([newest[key] for key in keys], index=rows.index, dtype="int64")
+    known = pd.Series([newest.get(key, bars.BEFORE_ALL) for key in keys], index=rows.index, dtype="int64")
     return bars.closed(rows["bar"].astype("int64"), rows["topic"], known, rules)
 
 

@@ -126,34 +126,6 @@ def _of_day(rows: pd.DataFrame, day: int) -> pd.DataFrame:
     return rows[rows["at"].astype("int64") // DAY_MS == day]
 
 
-def wake(
-    feed: Feed,
-    exporter: Exporter,
-    max_messages: int,
-    *,
-    wait: float,
-    stop: threading.Event,
-    each: Callable[[Part], None],
-) -> int:
-    """Take what has arrived and commit it, in parts of at most about `max_messages`; return how many there were.
-
-    It ends once nothing came for `wait` seconds, or in its next part when `stop` is set.
-    """
-    total = 0
-    while not stop.is_set():
-        batch: list[Message] = []
-        while len(batch) < max_messages:
-            arrived = feed.take(wait)
-            if not arrived:
-                break
-            batch.extend(arrived)
-        if not batch:
-            break
-        each(exporter.commit(batch))
-        total += len(batch)
-    return total
-
-
 def export(
     feed: Feed,
     exporter: Exporter,
@@ -165,14 +137,21 @@ def export(
     each: Callable[[Part], None],
     clock: Callable[[], float] = time.monotonic,
 ) -> None:
-    """Wake every `every` seconds until `stop` is set, or `done` says after a wake that there is no more to take."""
-    while not stop.is_set():
-        began = clock()
-        wake(feed, exporter, max_messages, wait=_WAIT_SECONDS, stop=stop, each=each)
-        if done():
+    """Wake every `every` seconds, or when `max_messages` have arrived, and commit what has, in one part.
+
+    It ends after the part in which `stop` is set, or `done` says that there is no more to take. Between two wakes messages
+    are only gathered, so that a feed is never left waiting.
+    """
+    while True:
+        batch: list[Message] = []
+        wakes_at = clock() + every
+        while len(batch) < max_messages and (left := wakes_at - clock()) > 0 and not stop.is_set() and not done():
+            batch.extend(feed.take(min(left, _WAIT_SECONDS)))
+        if batch:
+            each(exporter.commit(batch))
+        if stop.is_set() or done():
             return
-        stop.wait(max(0.0, every - (clock() - began)))
 
 
 _WAIT_SECONDS = 0.2
-"""A wake ends when nothing came for so long."""
+"""How long `stop` may go unseen."""

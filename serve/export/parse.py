@@ -10,7 +10,7 @@ from typing import NamedTuple
 
 import pandas as pd
 
-from contracts.errors import RecordError
+from contracts.errors import RecordError, SettingsError
 from contracts.records import Post, Record, decode, wire_text
 from contracts.streams import POSTS, STREAMS, Stream
 from serve.export.feed import Message
@@ -85,7 +85,9 @@ def _record(message: Message, stream: Stream, rules: Rules) -> Record:
     """Decode a message and refuse what the files cannot hold."""
     record = decode(message.value, stream.record)
     if not stream.carries(record):
-        raise RecordError(f"expected a record of {stream.topic}, found one of {stream.only and getattr(record, stream.only[0])}")
+        raise RecordError(
+            f"expected a record of {stream.topic}, found one of {stream.only and getattr(record, stream.only[0])}"
+        )
     for name in ("event_time", "ingest_time"):
         moment = getattr(record, name)
         if moment.tzinfo is None or not _FROM <= moment < _TO:
@@ -138,3 +140,15 @@ def _storable(**texts: str | None) -> None:
     for name, text in texts.items():
         if text is not None and ("\0" in text or text == NULL):
             raise RecordError(f"expected a {name} without NUL characters, found {text!r}")
+
+
+def chosen(topics: Sequence[str]) -> tuple[str, ...]:
+    """Return the topics to take, each once: all of them where none is named.
+
+    Raises:
+        SettingsError: a topic is none of them.
+    """
+    for topic in topics:
+        if topic not in EXPORTED:
+            raise SettingsError(f"expected topics of {', '.join(EXPORTED)}, found {topic!r}")
+    return tuple(dict.fromkeys(topics or EXPORTED))

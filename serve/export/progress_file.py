@@ -49,7 +49,9 @@ class Progress:
         if not path.exists():
             days = sorted(path.parent.glob("*-*-*.h5"))
             if days:
-                raise ExportError(f"expected {path} beside {days[0].name}, found none: the export cannot go on without it")
+                raise ExportError(
+                    f"expected {path} beside {days[0].name}, found none: the export cannot go on without it"
+                )
             return cls()
         with opened(path) as store:
             frames = {table.name: hdf5_tables.read(store, table) for table in PROGRESS_TABLES}
@@ -77,7 +79,9 @@ class Progress:
             hdf5_tables.replace(store, POSITIONS, positions.frame_of(self.positions))
             hdf5_tables.replace(store, NEWEST, self._newest())
             hdf5_tables.replace(store, COUNTS, _rows(COUNTS, counts))
-            hdf5_tables.replace(store, LOST, _rows(LOST, [(*one.lane, one.offset, one.next_offset) for one in self.lost]))
+            hdf5_tables.replace(
+                store, LOST, _rows(LOST, [(*one.lane, one.offset, one.next_offset) for one in self.lost])
+            )
             hdf5_tables.replace(store, RULES, _rows(RULES, list(rules._asdict().items())))
 
     def _newest(self) -> pd.DataFrame:
