@@ -32,12 +32,11 @@ def hdf5(
 
     Whenever it is stopped or killed, the next start goes on where the files stand. Read them with pandas.read_hdf.
     """
-    from sentiment.score import score
-
     from contracts.settings import JobSettings, KafkaSettings
     from infra.durations import parse_duration
     from infra.export_progress import shown, stop_on_signals
     from infra.terminal import say
+    from sentiment.score import score
     from serve.export.exporter import Exporter, export
     from serve.export.folder_lock import locked
     from serve.export.kafka_feed import KafkaFeed

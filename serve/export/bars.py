@@ -1,11 +1,11 @@
 """Bars of prices by event time, in pandas. Pure: frames and plain numbers in, frames out.
 
-A row of prices has the columns of a series, `at` (event time, milliseconds since 1970), `tie`, `identity` and `price` (a
-Decimal). What comes out depends on the rows of each series in their order alone: not on how they were cut into batches,
-nor on the rows of other series between them.
+A row of prices has the columns of a series, `at` (event time, milliseconds since 1970), `tie`, `identity` and `price`
+(a Decimal). What comes out depends on the rows of each series in their order alone: not on how they were cut into
+batches, nor on the rows of other series between them.
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from decimal import Context, Decimal
 from fractions import Fraction
 from functools import reduce
@@ -36,7 +36,7 @@ class Judged(NamedTuple):
 
 
 def judge(rows: pd.DataFrame, newest: Newest, rules: Rules) -> Judged:
-    """Say of each row, in order of arrival, whether it comes too late for its bar, and what is newest after all of them."""
+    """Say of each row, in order of arrival, whether it comes too late for its bar, and what is newest after them all."""
     if rows.empty:
         return Judged(rows.assign(bar=rows["at"], late=False), {})
     keys = pd.Series(list(rows[_KEY].itertuples(index=False, name=None)), index=rows.index)
@@ -45,7 +45,8 @@ def judge(rows: pd.DataFrame, newest: Newest, rules: Rules) -> Judged:
     known_before = known.groupby(keys).shift(1).fillna(before).astype("int64")
     bar = rows["at"].astype("int64") // rules.interval * rules.interval
     late = closed(bar, rows["topic"], known_before, rules)
-    after = {key: int(value) for key, value in known.groupby(keys).last().items()}
+    # In order of arrival, the last one of a series holds.
+    after: dict[Series, int] = dict(zip(keys, known.map(int), strict=True))
     return Judged(rows.assign(bar=bar, late=late), after)
 
 
@@ -64,7 +65,8 @@ def aggregate(rows: pd.DataFrame) -> pd.DataFrame:
     """Make the bars of rows that are no repeats: one row for each series and `bar`.
 
     Computed of the exact decimals, then rounded once to the nearest float64: `sum` is the float64 nearest to the exact
-    sum, `mean` the one nearest to the exact sum divided by `count`. `first` and `last` are by (event time, tie, identity).
+    sum, `mean` the one nearest to the exact sum divided by `count`. `first` and `last` are by (event time, tie,
+    identity).
     """
     if rows.empty:
         return pd.DataFrame(columns=[*_KEY, "bar", *_VALUES])
@@ -78,5 +80,5 @@ def aggregate(rows: pd.DataFrame) -> pd.DataFrame:
     )
 
 
-def _exact_sum(prices: "pd.Series[Decimal]") -> Decimal:
+def _exact_sum(prices: Iterable[Decimal]) -> Decimal:
     return reduce(_EXACT.add, prices, Decimal(0))

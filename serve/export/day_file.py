@@ -1,7 +1,7 @@
 """One UTC day's file: what its messages make of it, each of them once.
 
-A file says in its table of positions up to where it has taken each lane, and is replaced together with it. What is below
-is skipped. So the same messages may be offered again, cut into other batches, and the file stays what it is.
+A file says in its table of positions up to where it has taken each lane, and is replaced together with it. What is
+below is skipped. So the same messages may be offered again, cut into other batches, and the file stays what it is.
 """
 
 import datetime as dt

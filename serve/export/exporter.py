@@ -1,16 +1,17 @@
 """The export: messages out of a feed into the files of a folder, each of them once, however often it is killed.
 
-Why a kill at any instant loses and doubles nothing. In a wake each file that changes is written as a copy, brought to the
-disk, and put in the file's place by one `os.replace`: the files of days first, then that of the rejected, last the one of
-the progress. Each of them holds the positions up to which it has taken every lane, and is replaced together with them.
+Why a kill at any instant loses and doubles nothing. In a wake each file that changes is written as a copy, brought to
+the disk, and put in the file's place by one `os.replace`: the files of days first, then that of the rejected, last the
+one of the progress. Each of them holds the positions up to which it has taken every lane, and is replaced together
+with them.
 
 - A kill before a replace leaves the old file, and a copy that the next start removes.
-- A kill between two replaces leaves some files further on than the progress. The next start asks the feed for what comes
-  after the progress: nothing that some file lacks is skipped, since the progress is never ahead of a file that changed. A
-  file that is further on skips what is below its own positions: nothing is taken twice.
+- A kill between two replaces leaves some files further on than the progress. The next start asks the feed for what
+  comes after the progress: nothing that some file lacks is skipped, since the progress is never ahead of a file that
+  changed. A file that is further on skips what is below its own positions: nothing is taken twice.
 - Messages that are offered again may be cut into other batches. A row is judged by the rows of its own series before it
-  (`bars.judge`), which begin at the progress either way, so it is judged as before; and a bar that was closed in a file has
-  left its pending rows in the same replace, so it is not closed again.
+  (`bars.judge`), which begin at the progress either way, so it is judged as before; and a bar that was closed in a
+  file has left its pending rows in the same replace, so it is not closed again.
 """
 
 import threading
@@ -139,8 +140,8 @@ def export(
 ) -> None:
     """Wake every `every` seconds, or when `max_messages` have arrived, and commit what has, in one part.
 
-    It ends after the part in which `stop` is set, or `done` says that there is no more to take. Between two wakes messages
-    are only gathered, so that a feed is never left waiting.
+    It ends after the part in which `stop` is set, or `done` says that there is no more to take. Between two wakes
+    messages are only gathered, so that a feed is never left waiting.
     """
     while True:
         batch: list[Message] = []

@@ -5,6 +5,7 @@ other. A width that no longer suffices makes the whole table be written anew: no
 """
 
 from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
 
 import pandas as pd
 
@@ -12,15 +13,17 @@ from serve.export.layout import NULL, Table
 
 _BYTES_AT_ONCE = 16_000_000
 """Rows are written, and copied to a wider table, in pieces of about so many bytes."""
-_STORED = {"format": "table", "data_columns": True, "index": False, "nan_rep": NULL, "encoding": "UTF-8"}
-_ERRORS = "surrogatepass"
+_STORED: dict[str, Any] = {
+    **{"format": "table", "data_columns": True, "index": False},
+    **{"nan_rep": NULL, "encoding": "UTF-8", "errors": "surrogatepass"},
+}
 
 
 def create(store: pd.HDFStore, table: Table, widths: Mapping[str, int] | None = None) -> None:
     """Make an empty table, with at least these widths in bytes for its texts."""
     # pandas writes no empty frame: a row shows the types, and goes.
     _append(store, table.name, table.example(), {**table.first_widths(), **(widths or {})})
-    store.get_storer(table.name).table.truncate(0)
+    _node(store, table).truncate(0)
 
 
 def append(store: pd.HDFStore, table: Table, rows: pd.DataFrame) -> None:
@@ -44,47 +47,49 @@ def append(store: pd.HDFStore, table: Table, rows: pd.DataFrame) -> None:
 
 def replace(store: pd.HDFStore, table: Table, rows: pd.DataFrame) -> None:
     """Put these rows in the place of all that a table holds."""
-    store.get_storer(table.name).table.truncate(0)
+    _node(store, table).truncate(0)
     append(store, table, rows)
 
 
 def read(store: pd.HDFStore, table: Table, start: int = 0, stop: int | None = None) -> pd.DataFrame:
     """Read a table, or its rows from `start` up to but not including `stop`; a null text is None."""
-    frame: pd.DataFrame = store.select(table.name, start=start, stop=stop)
+    frame: pd.DataFrame = _untyped(store).select(table.name, start=start, stop=stop)
     texts = [column for column, kind in table.columns.items() if kind == "text"]
     return frame.assign(**{column: frame[column].astype(object).where(frame[column].notna(), None) for column in texts})
 
 
 def read_columns(store: pd.HDFStore, table: Table, columns: Sequence[str]) -> pd.DataFrame:
     """Read some columns of a table, without the width of the others."""
-    return pd.DataFrame({column: store.select_column(table.name, column) for column in columns})
+    return pd.DataFrame({column: _untyped(store).select_column(table.name, column) for column in columns})
 
 
 def length(store: pd.HDFStore, table: Table) -> int:
     """Return a table's number of rows."""
-    return int(store.get_storer(table.name).table.nrows)
+    return int(_node(store, table).nrows)
 
 
 def widths(store: pd.HDFStore, table: Table) -> dict[str, int]:
     """Return the width of each column of text, in bytes."""
-    described = store.get_storer(table.name).table.coldescrs
+    described = _node(store, table).coldescrs
     return {column: int(described[column].itemsize) for column, kind in table.columns.items() if kind == "text"}
 
 
 def _append(store: pd.HDFStore, name: str, rows: pd.DataFrame, widths: Mapping[str, int] | None = None) -> None:
-    store.append(name, rows, min_itemsize=dict(widths) if widths else None, errors=_ERRORS, **_STORED)
+    store.append(name, rows, min_itemsize=dict(widths) if widths else None, **_STORED)
 
 
 def _widths_of(table: Table, rows: pd.DataFrame) -> dict[str, int]:
     return {
-        column: max((len((NULL if text is None else text).encode(errors=_ERRORS)) for text in rows[column]), default=0)
+        column: max(
+            (len((NULL if text is None else text).encode(errors="surrogatepass")) for text in rows[column]), default=0
+        )
         for column, kind in table.columns.items()
         if kind == "text"
     }
 
 
 def _row_bytes(store: pd.HDFStore, table: Table) -> int:
-    return int(store.get_storer(table.name).table.rowsize)
+    return int(_node(store, table).rowsize)
 
 
 def _pieces(rows: pd.DataFrame, row_bytes: int) -> Iterator[pd.DataFrame]:
@@ -100,4 +105,14 @@ def _widen(store: pd.HDFStore, table: Table, widths: Mapping[str, int]) -> None:
     for start in range(0, length(store, table), at_once):
         _append(store, wider.name, read(store, table, start, start + at_once))
     store.remove(table.name)
-    store.get_node(wider.name)._f_rename(table.name)
+    _untyped(store).get_node(wider.name)._f_rename(table.name)
+
+
+def _node(store: pd.HDFStore, table: Table) -> Any:
+    """Return PyTables' own table."""
+    return _untyped(store).get_storer(table.name).table
+
+
+def _untyped(store: pd.HDFStore) -> Any:
+    """Return a store as what it does: its stubs lack most of its methods."""
+    return store

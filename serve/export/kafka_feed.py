@@ -51,8 +51,8 @@ class KafkaFeed:
         Raises:
             BrokerError: no broker answers.
             TopicError: a topic does not exist.
-            ExportError: a topic no longer holds what comes at a position (and nobody is told what is lost), or it was made
-                anew since.
+            ExportError: a topic no longer holds what comes at a position (and nobody is told what is lost), or it was
+            made anew since.
         """
         consumer = Consumer(self._configuration(), logger=_SILENT)
         self._consumer = consumer

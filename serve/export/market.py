@@ -20,8 +20,9 @@ def _state_of_kline(record: Any) -> int:
 class Prices(NamedTuple):
     """What a stream's records say of a price.
 
-    `symbol`, `price` and `kline` name fields (`kline` that of the exchange's candle interval, empty where there is none).
-    `tie` is a number of the record that orders those of one symbol and event time; it never is the order of arrival.
+    `symbol`, `price` and `kline` name fields (`kline` that of the exchange's candle interval, empty where there is
+    none). `tie` is a number of the record that orders those of one symbol and event time; it never is the order of
+    arrival.
     """
 
     stream: Stream

@@ -16,6 +16,7 @@ from serve.export.layout import COUNTS, LOST, NEWEST, POSITIONS, PROGRESS_TABLES
 from serve.export.replaced_file import Replace, opened, rewritten
 from serve.export.settings import Rules
 
+_COUNTED = ("messages", "without_price", "rejected")
 _MILLISECOND_NS = 1_000_000
 
 
@@ -29,7 +30,7 @@ class Lost(NamedTuple):
 
 @dataclass
 class Progress:
-    """Where each lane stands, what is newest of each series (milliseconds), what was counted by topic, what was lost."""
+    """Where each lane stands, what is newest of each series (milliseconds), what was counted and what was lost."""
 
     positions: dict[Lane, int] = field(default_factory=dict)
     newest: dict[Series, int] = field(default_factory=dict)
@@ -56,12 +57,17 @@ class Progress:
         with opened(path) as store:
             frames = {table.name: hdf5_tables.read(store, table) for table in PROGRESS_TABLES}
         _demand_rules(path, frames[RULES.name], rules)
-        newest, counts = frames[NEWEST.name], frames[COUNTS.name].set_index("topic")
+        newest, counts = frames[NEWEST.name], frames[COUNTS.name]
         times = newest["event_time"].astype("int64") // _MILLISECOND_NS
+        messages, without_price, rejected = (
+            Counter(dict(zip(counts["topic"], counts[name].map(int), strict=True))) for name in _COUNTED
+        )
         return cls(
             positions.positions_of(frames[POSITIONS.name]),
             dict(zip(newest[list(SERIES)].itertuples(index=False, name=None), times.map(int), strict=True)),
-            *(Counter(counts[name].to_dict()) for name in ("messages", "without_price", "rejected")),
+            messages,
+            without_price,
+            rejected,
             [
                 Lost(Lane(topic, lane), int(offset), int(next_offset))
                 for topic, lane, offset, next_offset in frames[LOST.name].itertuples(index=False, name=None)

@@ -5,6 +5,7 @@ import shutil
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any, Literal
 
 import pandas as pd
 import tables
@@ -25,8 +26,8 @@ Replace = Callable[[Path, Path], None]
 def rewritten(path: Path, layout: Sequence[Table], replace: Replace) -> Iterator[pd.HDFStore]:
     """Open a copy of a file, or a new one of these tables; it takes the file's place when the block ends well.
 
-    The copy is on the disk (fsync) before it takes the place, and the folder after it. Where the block fails, the file is
-    untouched.
+    The copy is on the disk (fsync) before it takes the place, and the folder after it. Where the block fails, the file
+    is untouched.
 
     Raises:
         ExportError: the file, or the folder, cannot be read or written.
@@ -41,7 +42,8 @@ def rewritten(path: Path, layout: Sequence[Table], replace: Replace) -> Iterator
             with _opened(copy, "w") as store:
                 for table in layout:
                     hdf5_tables.create(store, table)
-                store.root._v_attrs.packed_bytes = 0
+                root: Any = store.root
+                root._v_attrs.packed_bytes = 0
                 yield store
         _to_disk(copy)
         replace(copy, path)
@@ -75,7 +77,7 @@ def remove_copies(folder: Path) -> int:
 
 
 @contextmanager
-def _opened(path: Path, mode: str) -> Iterator[pd.HDFStore]:
+def _opened(path: Path, mode: Literal["r", "a", "w"]) -> Iterator[pd.HDFStore]:
     with pd.HDFStore(path, mode=mode, complevel=1, complib="zlib") as store:
         yield store
 
