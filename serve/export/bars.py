@@ -36,7 +36,7 @@ class Judged(NamedTuple):
 
 
 def judge(rows: pd.DataFrame, newest: Newest, rules: Rules) -> Judged:
-    """Say of each row, in order of arrival, whether it comes too late for its bar, and what is newest after them all."""
+    """Say of each row, in order of arrival, whether it comes too late for its bar; and what is newest after all."""
     if rows.empty:
         return Judged(rows.assign(bar=rows["at"], late=False), {})
     keys = pd.Series(list(rows[_KEY].itertuples(index=False, name=None)), index=rows.index)

@@ -104,7 +104,7 @@ def _widen(store: pd.HDFStore, table: Table, widths: Mapping[str, int]) -> None:
     at_once = max(1, _BYTES_AT_ONCE // _row_bytes(store, wider))
     for start in range(0, length(store, table), at_once):
         _append(store, wider.name, read(store, table, start, start + at_once))
-    store.remove(table.name)
+    _untyped(store).remove(table.name)
     _untyped(store).get_node(wider.name)._f_rename(table.name)
 
 

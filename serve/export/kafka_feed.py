@@ -52,14 +52,13 @@ class KafkaFeed:
             BrokerError: no broker answers.
             TopicError: a topic does not exist.
             ExportError: a topic no longer holds what comes at a position (and nobody is told what is lost), or it was
-            made anew since.
+                made anew since.
         """
         consumer = Consumer(self._configuration(), logger=_SILENT)
         self._consumer = consumer
         try:
-            bounds = {
-                lane: self._bounds(consumer, lane) for topic in self._topics for lane in self._lanes(consumer, topic)
-            }
+            lanes = [lane for topic in self._topics for lane in self._lanes(consumer, topic)]
+            bounds = {lane: self._bounds(consumer, lane) for lane in lanes}
         except KafkaException as error:
             raise self._unreachable(error.args[0]) from None
         lost = []
@@ -69,8 +68,8 @@ class KafkaFeed:
             low, high = bounds.get(lane, (0, 0))
             if position > high:
                 raise ExportError(
-                    f"expected offset {position} of {_named(lane)}, found its end at {high}: the topic was made anew since;"
-                    " export it to another folder"
+                    f"expected offset {position} of {_named(lane)}, found its end at {high}: the topic was made anew"
+                    " since; export it to another folder"
                 )
             if position < low:
                 lost.append(Lost(lane, position, low))
@@ -93,6 +92,8 @@ class KafkaFeed:
         first = consumer.poll(wait)
         messages = [] if first is None else [first, *consumer.consume(_MESSAGES - 1, 0)]
         taken = [_message(message) for message in messages if message.error() is None]
+        for lane, offset, _ in taken:
+            self._reached(lane, offset + 1)
         if taken or self.caught_up():
             self._heard_at = self._clock()
         elif self._clock() - self._heard_at > _SILENT_SECONDS:
@@ -104,12 +105,6 @@ class KafkaFeed:
 
     def caught_up(self) -> bool:
         """Say whether all that the topics held at the start was handed out."""
-        consumer = self._started()
-        asked = [TopicPartition(lane.topic, int(lane.name)) for lane in self._ends]
-        for place in consumer.position(asked) if asked else []:
-            lane = Lane(place.topic, str(place.partition))
-            if place.offset >= self._ends[lane]:
-                del self._ends[lane]
         return not self._ends
 
     def close(self) -> None:
@@ -125,6 +120,7 @@ class KafkaFeed:
             # Never anywhere else than where the export stands: what is gone is an error, not a jump.
             "auto.offset.reset": "error",
             "allow.auto.create.topics": False,
+            "enable.partition.eof": True,
             "socket.timeout.ms": 6000,
             "reconnect.backoff.max.ms": 1000,
             "queued.max.messages.kbytes": 16384,
@@ -149,12 +145,19 @@ class KafkaFeed:
         low, high = bounds
         return low, high
 
+    def _reached(self, lane: Lane, offset: int) -> None:
+        if offset >= self._ends.get(lane, 0):
+            self._ends.pop(lane, None)
+
     def _judge(self, error: KafkaError, message: KafkaMessage) -> None:
         """Stop at what does not pass by itself; all else librdkafka goes on to try."""
+        if error.code() == KafkaError._PARTITION_EOF:
+            # An end without messages before it, as where a transaction's marker is the last entry.
+            self._ends.pop(Lane(message.topic() or "", str(message.partition())), None)
         if error.code() in _BEYOND:
             raise ExportError(
-                f"topic {message.topic()} no longer holds what comes next in partition {message.partition()}: retention is"
-                " faster than the export; start it again to see what is lost"
+                f"topic {message.topic()} no longer holds what comes next in partition {message.partition()}: retention"
+                " is faster than the export; start it again to see what is lost"
             )
         if error.code() in _GONE:
             raise TopicError(f"topic {message.topic()} is gone: {error.str()}")
@@ -164,8 +167,9 @@ class KafkaFeed:
             first = lost[0]
             more = f" (and {len(lost) - 1} more lanes)" if len(lost) > 1 else ""
             raise ExportError(
-                f"expected offset {first.offset} of {_named(first.lane)}, found {first.next_offset} as its oldest{more}:"
-                " retention took what lies between; --accept-loss goes on behind it and puts the hole on record"
+                f"expected offset {first.offset} of {_named(first.lane)}, found {first.next_offset} as its"
+                f" oldest{more}: retention took what lies between; --accept-loss goes on behind it and puts the hole on"
+                " record"
             )
         self._lose(lost)
 
