@@ -56,7 +56,11 @@ class Exporter:
         self._score = score
         self._replace = replace
         remove_copies(folder)
-        self._progress = Progress.read(progress_file.path_of(folder), rules)
+        path = progress_file.path_of(folder)
+        self._progress = Progress.read(path, rules)
+        if not path.exists():
+            # Before any day: days without a progress are then no first wake that was killed, but a loss.
+            self._progress.write(path, rules, replace)
 
     @property
     def positions(self) -> positions.Positions:

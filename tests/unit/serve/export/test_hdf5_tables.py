@@ -15,7 +15,7 @@ from serve.export.layout import Table
 from serve.export.replaced_file import rewritten
 
 NOTES = Table("notes", {"at": "time", "note": "text", "size": "int", "of": "text"})
-ODD = ["", "nan", "NaN", "None", "a\0b", "\0a", "é", "😀" * 3, "\ud83d", "\udc00x", " ", "x\n\t", "سلام", "𝔘"]
+ODD = ["", "nan", "NaN", "None", "a\0b", "\0a", "é", "😀" * 3, "\ud83d", "\udc00x", " ", "x\n\t", "سلام", "\U0001d518"]
 
 
 def frame(notes: list[str | None]) -> pd.DataFrame:
