@@ -1,5 +1,6 @@
 """`coinlake export hdf5` is killed at twenty drawn instants under load, and its files are what a plain count says."""
 
+import contextlib
 import random
 import secrets
 import signal
@@ -20,8 +21,9 @@ from tests.integration.export_load import Sending, exporting, in_topics, market,
 from tests.unit.serve.export.contents import contents, days, table
 from tests.unit.serve.export.expected import expected
 
-KILLS = 20
-SECONDS_OF_MARKET = 60
+KILLS, MOST_KILLS = 20, 60
+"""How many kills hit an append, and how many there are at most until then."""
+SECONDS_OF_MARKET = 40
 """Of event time, between two kills."""
 
 pytestmark = pytest.mark.timeout(1200)
@@ -46,31 +48,54 @@ def once(stack: StackInfo, folder: Path, *arguments: str, **variables: str) -> R
 
 @pytest.fixture(scope="module")
 def killed(stack: StackInfo, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Kill the export twenty times while messages arrive, then let it come to the end."""
+    """Kill the export while messages arrive until twenty kills hit it in an append, then let it come to the end."""
     seed = secrets.randbelow(1_000_000)
     print(f"seed {seed}")
     drawn, folder = random.Random(seed), tmp_path_factory.mktemp("killed") / "files"
-    seconds = list(market(seed, KILLS * SECONDS_OF_MARKET))
-    env, log = environment(stack, every="0.05", most="400"), folder.parent / "export.log"
-    in_an_append = 0
-    for kill in range(KILLS):
-        slice_of_it = seconds[kill * SECONDS_OF_MARKET : (kill + 1) * SECONDS_OF_MARKET]
-        sending = Sending(stack, [message for messages in slice_of_it for message in messages], 2)
-        wakes: list[str] = []
-        with Child("export", exporting(folder), env=env, each_line=wakes.append, log=log) as child:
-            deadline = time.monotonic() + 60
-            while len(wakes) < 2:
-                assert child.running() and time.monotonic() < deadline, child.last_words()
-                time.sleep(0.005)
-            time.sleep(drawn.uniform(0, 0.6))
-            child.kill()
+    slices = market(seed, MOST_KILLS * SECONDS_OF_MARKET)
+    hits = kills = 0
+    while hits < KILLS:
+        assert (kills := kills + 1) <= MOST_KILLS, f"seed {seed}: only {hits} kills hit an append"
+        messages = [message for _ in range(SECONDS_OF_MARKET) for message in next(slices)]
+        sending = Sending(stack, messages, 2)
+        kill_in_an_append(stack, folder, drawn)
         sending.finish()
-        left = len(list(folder.glob(".*.new")))
-        in_an_append += bool(left)
-        print(f"kill {kill + 1}: after {len(wakes) - 1} wakes, {readable(folder)} files, {left} half written")
-    assert in_an_append >= KILLS // 4, f"seed {seed}: only {in_an_append} kills hit a file being written"
+        half_written = [path.name for path in folder.glob(".*.new")]
+        hits += bool(half_written)
+        files, ahead = readable(folder), ahead_of_progress(folder)
+        print(f"kill {kills}: {files} files can be read, half written {half_written}, ahead of the progress {ahead}")
     once(stack, folder).well()
     return folder
+
+
+def kill_in_an_append(stack: StackInfo, folder: Path, drawn: random.Random) -> None:
+    """Start the export, and kill it at a drawn instant of the wake in which a drawn copy is written."""
+    env, lines = environment(stack, every="0.05", most="400"), list[str]()
+    skipped, instant = drawn.randrange(6), drawn.uniform(0, 0.05)
+    with Child("export", exporting(folder), env=env, each_line=lines.append, log=folder.parent / "log") as child:
+        deadline = time.monotonic() + 60
+        seen: set[tuple[str, int]] = set()
+        while len(lines) < 1 or len(seen) <= skipped:
+            assert child.running() and time.monotonic() < deadline, child.last_words()
+            with contextlib.suppress(FileNotFoundError):
+                seen |= {(path.name, path.stat().st_ino) for path in folder.glob(".*.new")} if lines else set()
+        time.sleep(instant)
+        child.kill()
+
+
+def ahead_of_progress(folder: Path) -> list[str]:
+    """Name the files that are further on than the progress: a kill came between two replaces."""
+    progress = positions(folder / "progress.h5")
+    return [
+        path.name
+        for path in sorted(folder.glob("*.h5"))
+        if any(offset > progress.get(lane, 0) for lane, offset in positions(path).items())
+    ]
+
+
+def positions(path: Path) -> dict[tuple[str, str], int]:
+    frame: pd.DataFrame = pd.read_hdf(path, "positions")
+    return {(row.topic, row.lane): row.offset for row in frame.itertuples()}
 
 
 def test_killed_twenty_times_the_files_hold_what_a_plain_count_says(stack: StackInfo, killed: Path) -> None:
