@@ -92,14 +92,14 @@ def test_an_empty_table_is_there_with_its_types(path: Path) -> None:
 
 
 def test_rows_that_are_replaced_do_not_swell_the_file(path: Path) -> None:
-    drawn = [os.urandom(1000).hex() for _ in range(500)]
+    drawn = [os.urandom(2000).hex() for _ in range(500)]
     sizes = []
-    for turn in range(12):
+    for turn in range(20):
         with rewritten(path, [NOTES], os.replace) as store:
-            hdf5_tables.replace(store, NOTES, frame(list(reversed(drawn)) if turn % 2 else list(drawn)))
+            hdf5_tables.replace(store, NOTES, frame(list(drawn[: 3 if turn % 2 else 500])))
         sizes.append(path.stat().st_size)
-    assert notes_in(path) == list(reversed(drawn))
-    assert max(sizes) < 5 * sizes[0]
+    assert notes_in(path) == drawn[:3]
+    assert max(sizes) < 4 * sizes[0]
 
 
 def test_a_block_that_fails_leaves_the_file_as_it_was(path: Path) -> None:
