@@ -1,6 +1,6 @@
 """A feed and a clock that stand for Kafka and the day."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 from serve.export.feed import Lane, Message
 
@@ -16,19 +16,31 @@ class FakeClock:
 
 
 class ListFeed:
-    """A Feed of arrivals: each `take` hands out the next, or waits in vain once there is no more."""
+    """A Feed of arrivals: each `take` hands out the next, or waits in vain once there is no more.
 
-    def __init__(self, arrivals: Sequence[Sequence[Message]], clock: FakeClock, *, seconds_each: float = 0.0) -> None:
+    `each_take` is called at every one of them.
+    """
+
+    def __init__(
+        self,
+        arrivals: Sequence[Sequence[Message]],
+        clock: FakeClock,
+        *,
+        seconds_each: float = 0.0,
+        each_take: Callable[[], object] = lambda: None,
+    ) -> None:
         self.arrivals = list(arrivals)
         self.started_at: Mapping[Lane, int] | None = None
         self.closed = False
         self._clock = clock
         self._seconds_each = seconds_each
+        self._each_take = each_take
 
     def start(self, positions: Mapping[Lane, int]) -> None:
         self.started_at = positions
 
     def take(self, wait: float) -> Sequence[Message]:
+        self._each_take()
         if not self.arrivals:
             self._clock.now += wait
             return []
