@@ -22,6 +22,14 @@ class Message(NamedTuple):
     value: bytes
 
 
+class Loss(NamedTuple):
+    """Messages of a lane that were sent and never arrived: `count` of them, from the offset `first` on."""
+
+    lane: Lane
+    first: int
+    count: int
+
+
 class Feed(Protocol):
     """Hands out messages, of each lane in order."""
 
@@ -36,6 +44,9 @@ class Feed(Protocol):
 
     def take(self, wait: float) -> Sequence[Message]:
         """Return what has arrived, at the latest after `wait` seconds; nothing where nothing came."""
+
+    def losses(self) -> Sequence[Loss]:
+        """Return what was found missing among the messages taken since the last call; of Kafka there is none."""
 
     def close(self) -> None:
         """Let go of the connection."""
