@@ -29,6 +29,7 @@ usage: entrypoint.sh COMMAND [ARGUMENT ...]
   show             a coin's candles
   explain          one candle, back to its messages
   gaps             the holes on record
+  tail             what a generator hands out over ZeroMQ
   asof             what the tables said at a time
   reconcile        candles beside the exchange's own
   env              export lines for pandas, DuckDB and others
@@ -55,7 +56,7 @@ case "${command}" in
     moving-average | serve-live | serve-query | serve-dashboard)
         exec coinlake "$@"
         ;;
-    show | explain | gaps | asof | reconcile | env | shell)
+    show | explain | gaps | tail | asof | reconcile | env | shell)
         exec coinlake "$@"
         ;;
     spark-master)

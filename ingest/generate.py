@@ -53,7 +53,7 @@ async def generate(
     once: bool = False,
     transport: TransportSettings | None = None,
 ) -> int:
-    """Take venues to Kafka, or over ZeroMQ, for `polls` polls of each (None: until `stop` is set); return the exit code.
+    """Take `polls` polls of venues to Kafka or over ZeroMQ (None: until `stop` is set); return the exit code.
 
     Pushed feeds are followed for as long as these polls take, or, where it is `once`, filled up to now.
 

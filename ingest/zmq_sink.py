@@ -174,7 +174,7 @@ class ZmqSink:
         )
 
     async def _end_heard(self, deadline: float) -> bool:
-        """Tell each topic its count until all have heard it; who fell behind is passed over until it has read enough."""
+        """Tell each topic its count until all know: who fell behind is passed over until it has read enough."""
         while not (heard := self._peers.all_heard_the_end(self._run)) and self._clock.monotonic() < deadline:
             for topic in self._ticks_of:
                 _taken(self._ticks, self._count_of(topic, Kind.END))

@@ -44,7 +44,7 @@ def generate(
     ] = None,
     log_format: Annotated[LogForm, typer.Option(help="how log lines on standard error are written")] = LogForm.LOGFMT,
 ) -> None:
-    """Poll the venues on a fixed grid and follow what they push, into Kafka or over ZeroMQ; what was missed is filled or a Gap."""
+    """Poll venues on a fixed grid and follow what they push, into Kafka or over ZeroMQ; what is missed is a Gap."""
     from ingest import generate as generator
     from ingest.venues import BY_DEFAULT
 

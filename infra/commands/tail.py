@@ -40,7 +40,7 @@ def tail(
         raise SettingsError(f"expected topics of {', '.join(streams)}, found {', '.join(unknown)}")
 
     def say(loss: Loss) -> None:
-        print(f"lost: {loss.count} messages of {loss.lane.topic} from number {loss.first} on", file=sys.stderr)
+        print(f"lost: {loss.messages} messages of {loss.lane.topic} from number {loss.first} on", file=sys.stderr)
 
     with contextlib.closing(ZmqFeed(settings, [streams[topic] for topic in dict.fromkeys(topics)])) as feed:
         feed.start({})

@@ -23,11 +23,11 @@ class Message(NamedTuple):
 
 
 class Loss(NamedTuple):
-    """Messages of a lane that were sent and never arrived: `count` of them, from the offset `first` on."""
+    """Messages of a lane that were sent and never arrived: so many `messages`, from the offset `first` on."""
 
     lane: Lane
     first: int
-    count: int
+    messages: int
 
 
 class Feed(Protocol):

@@ -10,7 +10,7 @@ WAIT_SECONDS = 0.5
 def lines(
     feed: Feed, *, on_loss: Callable[[Loss], None], ended: Callable[[], bool] = lambda: False, count: int | None = None
 ) -> Iterator[bytes]:
-    """Yield the wire JSON of each message as it arrives, `count` of them, or until `ended` says so; the feed is started.
+    """Yield the wire JSON of each message of a started feed, `count` of them, or until `ended` says so.
 
     Raises:
         CoinlakeError: what the feed raises.

@@ -88,7 +88,7 @@ class ZmqFeed:
         messages: list[Message] = []
         deadline = self._monotonic() + wait
         while not messages and (left := deadline - self._monotonic()) >= 0:
-            for socket, _ in self._poller.poll(left * 1000):
+            for socket, _ in self._poller.poll(round(left * 1000)):
                 self._drain(socket, messages)
             self._note_silence()
             if not left:
