@@ -94,6 +94,7 @@ RUN ls -d /opt/spark/python /opt/spark/python/lib/py4j-*-src.zip \
 COPY pyproject.toml README.md ./
 COPY contracts contracts
 COPY ingest ingest
+COPY sentiment sentiment
 COPY spark_jobs spark_jobs
 COPY serve serve
 COPY simulator simulator

@@ -62,7 +62,7 @@ test: setup ## run every test
 	$(PYTEST) --numprocesses $(TEST_GROUPS) --dist loadfile --no-loadscope-reorder
 
 test-unit: setup ## run the unit tests and the examples in docstrings
-	$(PYTEST) tests/unit contracts ingest spark_jobs simulator serve infra benchmarks
+	$(PYTEST) tests/unit contracts ingest sentiment spark_jobs simulator serve infra benchmarks
 
 test-streaming: setup ## run the tests of the Spark jobs
 	$(PYTEST) tests/streaming

@@ -107,6 +107,8 @@ def _posts(coin: str) -> Stream:
     )
 
 
+SYMBOLS_OF_POSTS = {"bitcoin": "BTC", "ethereum": "ETH"}
+"""The coin of a post, which is also its topic, and the symbol that the coin has everywhere else."""
 BITCOIN = _posts("bitcoin")
 ETHEREUM = _posts("ethereum")
 POSTS: tuple[Stream, ...] = (BITCOIN, ETHEREUM)

@@ -12,6 +12,7 @@ from pyspark.sql.types import (
     BinaryType,
     BooleanType,
     DateType,
+    DoubleType,
     IntegerType,
     LongType,
     StringType,
@@ -240,6 +241,37 @@ KLINES = Table(
 """One row per kline, of all that was pushed or imported: closed first, then the newest event time. `date` is the UTC
 date of its open time."""
 
+_SCORES = ("negative", "neutral", "positive", "compound")
+POSTS_SCORED = Table(
+    name="posts_scored",
+    layer=Layer.SILVER,
+    schema=StructType(
+        [
+            _column("coin", StringType(), nullable=False),
+            _column("venue", StringType(), nullable=False),
+            _column("post_id", StringType(), nullable=False),
+            _column("event_time", TimestampType(), nullable=False),
+            _column("author_id", StringType()),
+            _column("followers", LongType()),
+            _column("text", StringType(), nullable=False),
+            _column("clean_text", StringType(), nullable=False),
+            _column("language", StringType(), nullable=False),
+            *(_column(name, DoubleType()) for name in _SCORES),
+            _column("model", StringType(), nullable=False),
+            _column("spam", BooleanType(), nullable=False),
+            _column("spam_signs", StringType(), nullable=False),
+            _column("near_duplicate_of", StringType()),
+            DATE,
+        ]
+    ),
+    identity=("coin", "venue", "post_id"),
+    event_columns=(
+        *("coin", "venue", "post_id", "event_time", "text", "clean_text", "language", *_SCORES, "model"),
+        *("spam", "spam_signs", "near_duplicate_of", "date"),
+    ),
+)
+"""Every post with its scores, one row for each coin that it is about. `coin` is the coin's symbol, as in `candles`."""
+
 GAPS = Table(
     name="gaps",
     layer=Layer.SILVER,
@@ -321,6 +353,44 @@ MARKET_CAP = Table(
     published_by=("date",),
 )
 
+HOURLY_SENTIMENT = Table(
+    name="hourly_sentiment",
+    layer=Layer.GOLD,
+    schema=StructType(
+        [
+            _column("coin", StringType(), nullable=False),
+            _column("open_time", TimestampType(), nullable=False),
+            _column("close_time", TimestampType(), nullable=False),
+            _column("posts", LongType(), nullable=False),
+            _column("spam", LongType(), nullable=False),
+            _column("near_duplicates", LongType(), nullable=False),
+            _column("scored", LongType(), nullable=False),
+            _column("mean_sentiment", PRICE),
+            _column("weighted_sentiment", PRICE),
+            _column("share_positive", PRICE),
+            _column("share_negative", PRICE),
+            _column("originals", LongType(), nullable=False),
+            _column("original_sentiment", PRICE),
+            _column("venue", StringType()),
+            _column("quote", StringType()),
+            _column("open", PRICE),
+            _column("close", PRICE),
+            _column("price_return", PRICE),
+            _column("volume", PRICE),
+            _column("complete", BooleanType()),
+            DATE,
+        ]
+    ),
+    identity=("coin", "open_time"),
+    event_columns=(
+        *("coin", "open_time", "close_time", "posts", "spam", "near_duplicates", "scored", "mean_sentiment"),
+        *("weighted_sentiment", "share_positive", "share_negative", "originals", "original_sentiment"),
+        *("venue", "quote", "open", "close", "price_return", "volume", "complete", "date"),
+    ),
+    published_by=("coin", "date"),
+)
+"""What people said of a coin in an hour, beside what its price did in it: a row for each hour with a post."""
+
 TABLES: tuple[Table, ...] = (
     *(landing.table for landing in LANDINGS),
     REJECTED,
@@ -328,8 +398,10 @@ TABLES: tuple[Table, ...] = (
     IMPORTED_AGG_TRADES,
     MARKET_SNAPSHOTS,
     KLINES,
+    POSTS_SCORED,
     GAPS,
     CANDLES,
     MARKET_CAP,
+    HOURLY_SENTIMENT,
 )
 PUBLISHED: tuple[Table, ...] = tuple(table for table in TABLES if table.published_by)

@@ -1,4 +1,4 @@
-"""The main job: Kafka -> bronze -> market join, klines and gaps -> candles and market cap -> published Parquet.
+"""The main job: Kafka -> bronze -> market join, klines, gaps, scored posts -> candles, market cap, hours -> Parquet.
 
     spark-submit --properties-file infra/spark/spark-defaults.conf spark_jobs/process_markets.py --trigger available-now
 
@@ -18,7 +18,16 @@ from pyspark.sql.streaming.query import StreamingQuery
 
 from contracts.errors import JobError, LeaseHeldError
 from contracts.tables import PUBLISHED
-from spark_jobs import build_candles, build_gaps, build_klines, build_market_cap, join_markets, land
+from spark_jobs import (
+    build_candles,
+    build_gaps,
+    build_hourly_sentiment,
+    build_klines,
+    build_market_cap,
+    join_markets,
+    land,
+    score_posts,
+)
 from spark_jobs.context import Context
 from spark_jobs.driver import driving
 from spark_jobs.edges.publish import publish
@@ -35,8 +44,9 @@ def process(context: Context) -> None:
     with stage("join"):
         finish([join_markets.start(context)])
     with stage("build"):
-        finish([*build_klines.start(context), *build_gaps.start(context)])
+        finish([*build_klines.start(context), *build_gaps.start(context), *score_posts.start(context)])
         finish([*build_candles.start(context), build_market_cap.start(context)])
+        finish(build_hourly_sentiment.start(context))
     with stage("publish"):
         for table in PUBLISHED:
             publish(context.published, table, context.lake)

@@ -18,15 +18,25 @@ from contracts.tables import (
     BRONZE_INGEST_GAPS,
     CANDLES,
     GAPS,
+    HOURLY_SENTIMENT,
     IMPORTED_AGG_TRADES,
     IMPORTED_KLINES,
     KLINES,
     MARKET_CAP,
     MARKET_SNAPSHOTS,
+    POSTS_SCORED,
     PUBLISHED,
     Table,
 )
-from spark_jobs import build_candles, build_gaps, build_klines, build_market_cap, join_markets
+from spark_jobs import (
+    build_candles,
+    build_gaps,
+    build_hourly_sentiment,
+    build_klines,
+    build_market_cap,
+    join_markets,
+    score_posts,
+)
 from spark_jobs.context import Context
 from spark_jobs.driver import driving
 from spark_jobs.edges.publish import publish
@@ -34,11 +44,12 @@ from spark_jobs.program import main_of, say
 from spark_jobs.transforms.repeats import without
 from spark_jobs.transforms.spans import EVER, Span, aligned, within
 
-BUILT = (KLINES, GAPS, MARKET_SNAPSHOTS, CANDLES, MARKET_CAP)
+BUILT = (KLINES, POSTS_SCORED, GAPS, MARKET_SNAPSHOTS, CANDLES, MARKET_CAP, HOURLY_SENTIMENT)
 INPUTS = (
     *(BRONZE_CRYPTO_KLINE_DATA, IMPORTED_KLINES, BRONZE_BINANCE_AGG_TRADES, IMPORTED_AGG_TRADES, BRONZE_INGEST_GAPS),
+    *score_posts.INPUTS,
 )
-"""What may not be there yet in a lake that has never seen Binance."""
+"""What may not be there yet in a lake that has never seen Binance, or a post."""
 
 
 class Rebuilt(NamedTuple):
@@ -61,9 +72,11 @@ def rebuild(context: Context, span: Span, *, dry_run: bool) -> list[Rebuilt]:
     spans = [aligned(span, context.rules.candle_minutes)]
     klines = build_klines.compute(context, spans).persist()
     gaps = build_gaps.compute(context, spans).persist()
+    posts = score_posts.compute(context, spans, anew=True).persist()
     results = [
         _compared(context, klines, KLINES, within("open_time", spans)),
         _compared(context, gaps, GAPS, within("from_time", spans)),
+        _compared(context, posts, POSTS_SCORED, score_posts.reached(spans)),
     ]
     if not dry_run:
         build_klines.replace(context, klines, spans)
@@ -72,15 +85,31 @@ def rebuild(context: Context, span: Span, *, dry_run: bool) -> list[Rebuilt]:
     touched = {source.venue: spans for source in (*build_candles.SOURCES, *build_candles.BINANCE_SOURCES)}
     candles = build_candles.compute(context, touched, snapshots if dry_run else None).persist()
     caps = build_market_cap.compute(context, spans).persist()
+    place = build_candles.place_of(touched, context.rules)
+    hours_of = build_hourly_sentiment.reached(spans)
+    hours = build_hourly_sentiment.compute(
+        context,
+        hours_of,
+        _with(context, POSTS_SCORED, posts, score_posts.reached(spans)),
+        _with(context, CANDLES, candles, place),
+    ).persist()
     results += [
         *joined,
-        _compared(context, candles, CANDLES, build_candles.place_of(touched, context.rules)),
+        _compared(context, candles, CANDLES, place),
         _compared(context, caps, MARKET_CAP, within("open_time", spans)),
+        _compared(context, hours, HOURLY_SENTIMENT, within("open_time", hours_of)),
     ]
     if not dry_run:
+        score_posts.replace(context, posts, spans)
         build_candles.replace(context, candles, touched)
         build_market_cap.replace(context, caps, spans)
+        build_hourly_sentiment.replace(context, hours, hours_of)
     return results
+
+
+def _with(context: Context, table: Table, rows: DataFrame, where: str) -> DataFrame:
+    """Return the table as it is once these rows are in the place of those that satisfy `where`."""
+    return context.lake.read(table).where(~F.expr(where)).unionByName(rows)
 
 
 def _join(context: Context, span: Span, *, dry_run: bool) -> tuple[list[Rebuilt], DataFrame]:
@@ -93,7 +122,7 @@ def _join(context: Context, span: Span, *, dry_run: bool) -> tuple[list[Rebuilt]
     where = within("event_time", closed)
     rows = join_markets.compute(context, closed).persist()
     result = _compared(context, rows, MARKET_SNAPSHOTS, where)
-    snapshots = context.lake.read(MARKET_SNAPSHOTS).where(~F.expr(where)).unionByName(rows)
+    snapshots = _with(context, MARKET_SNAPSHOTS, rows, where)
     if not dry_run:
         join_markets.replace(context, rows, closed)
     return [result], snapshots

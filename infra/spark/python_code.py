@@ -6,14 +6,16 @@ import zipfile
 from pathlib import Path
 
 import contracts
+import sentiment
 import spark_jobs
 
-PACKAGES = (contracts, spark_jobs)
+PACKAGES = (contracts, sentiment, spark_jobs)
+_CARRIED = (".py", ".tsv")
 _NEW_YEAR_1980 = (1980, 1, 1, 0, 0, 0)
 
 
 def python_zip(folder: Path) -> Path:
-    """Write `contracts` and `spark_jobs` as a zip into a folder, named after a hash of them, and return it.
+    """Write what the jobs are made of as a zip into a folder, named after a hash of it, and return it.
 
     A driver that still runs may be serving an older one, which therefore stays.
     """
@@ -32,4 +34,8 @@ def python_zip(folder: Path) -> Path:
 
 
 def _files(package: Path) -> list[tuple[str, bytes]]:
-    return [(str(path.relative_to(package.parent)), path.read_bytes()) for path in package.rglob("*.py")]
+    return [
+        (str(path.relative_to(package.parent)), path.read_bytes())
+        for path in package.rglob("*")
+        if path.suffix in _CARRIED
+    ]

@@ -143,6 +143,15 @@ class Lake:
         reader = self._spark.readStream.format("delta").option("skipChangeCommits", "true")
         return reader.option("maxFilesPerTrigger", MAX_FILES_PER_BATCH).options(**options).load(self.uri(table))
 
+    def read_changes(self, table: Table) -> DataFrame:
+        """Read a table's appended rows, and all rows of files that a change wrote anew, as a stream.
+
+        So a row may come again unchanged, and one that a change removed without another in its place is not told of:
+        a hint at what is to be computed again, where rows are replaced by rows.
+        """
+        reader = self._spark.readStream.format("delta").option("ignoreChanges", "true")
+        return reader.option("maxFilesPerTrigger", MAX_FILES_PER_BATCH).load(self.uri(table))
+
     @contextmanager
     def alone(self, table: Table) -> Iterator[None]:
         """Keep the other queries of this driver from writing a table while the block reads it and appends to it.

@@ -1,5 +1,7 @@
 """One small Spark session for the tests that need Spark and nothing else."""
 
+import os
+import sys
 from collections.abc import Iterator
 
 import pytest
@@ -8,6 +10,8 @@ from pyspark.sql import SparkSession
 
 @pytest.fixture(scope="session")
 def spark() -> Iterator[SparkSession]:
+    # PySpark reads nothing else to find the Python of its workers.
+    os.environ["PYSPARK_PYTHON"] = sys.executable
     session = (
         SparkSession.builder.master("local[1]")
         .config("spark.driver.host", "127.0.0.1")

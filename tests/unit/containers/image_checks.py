@@ -21,7 +21,7 @@ EMBEDDED_ONLY = {"up", "down", "status", "logs", "demo", "crashtest", "live", "d
 """Commands that start servers of their own, which a container has beside it instead."""
 
 NOT_OF_COINLAKE = {"spark-master", "spark-worker", "driver", "executor"}
-PYTHON_ROOM = {"contracts", "ingest", "spark_jobs", "serve", "simulator", "infra"}
+PYTHON_ROOM = {"contracts", "ingest", "sentiment", "spark_jobs", "serve", "simulator", "infra"}
 
 
 def image_problems(files: ContainerFiles, groups: Iterable[type[SettingsGroup]]) -> list[str]:

@@ -61,7 +61,7 @@ def test_the_wheel_takes_every_file_of_the_rooms() -> None:
     used = {
         path.relative_to(ROOT)
         for package in packages
-        for suffix in ("toml", "xml", "conf", "properties", "json", "lock", "html", "css", "js", "svg")
+        for suffix in ("toml", "xml", "conf", "properties", "json", "lock", "html", "css", "js", "svg", "tsv")
         for path in (ROOT / package).rglob(f"*.{suffix}")
     }
     assert used - taken == set()

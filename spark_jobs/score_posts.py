@@ -1,0 +1,84 @@
+"""Build the table `posts_scored`: every post with its sentiment, and with the marks of spam and of repetition.
+
+Posts are scored once; which of them nearly repeats another is told anew for a day around what was landed.
+"""
+
+import datetime as dt
+from collections.abc import Sequence
+from functools import reduce
+
+import pyspark.sql.functions as F
+from pyspark.sql import DataFrame
+from pyspark.sql.streaming.query import StreamingQuery
+
+from contracts.tables import BRONZE_BITCOIN, BRONZE_ETHEREUM, POSTS_SCORED, REPEAT, Table
+from spark_jobs.build_candles import touched_spans
+from spark_jobs.context import Context
+from spark_jobs.edges.lake import Transaction, transaction_of
+from spark_jobs.edges.progress import Outcome
+from spark_jobs.transforms.near_duplicates import marked
+from spark_jobs.transforms.post_scores import scored, symbol_of
+from spark_jobs.transforms.spans import Span, widened, within
+
+INPUTS = (BRONZE_BITCOIN, BRONZE_ETHEREUM)
+DAY, NONE = dt.timedelta(days=1), dt.timedelta(0)
+
+
+def plan(posts: DataFrame, known: DataFrame) -> DataFrame:
+    """Turn posts of bronze, and posts that were scored before, into rows of the `posts_scored` table."""
+    return (
+        posts.transform(scored)
+        .unionByName(known.drop("near_duplicate_of"))
+        .transform(marked)
+        .select(*POSTS_SCORED.schema.names)
+    )
+
+
+def start(context: Context) -> list[StreamingQuery]:
+    """Start scoring the posts that were landed; nothing where there never was one."""
+    lake = context.lake
+    lake.ensure(POSTS_SCORED)
+    if all(map(lake.is_empty, INPUTS)):
+        return []
+    for table in INPUTS:
+        lake.ensure(table)
+
+    def write(batch: DataFrame, number: int) -> Outcome:
+        spans = touched_spans(batch, context.rules.candle_minutes).get(POSTS_SCORED.name, [])
+        if not spans:
+            return Outcome(rows_out=0)
+        rows = compute(context, spans)
+        return Outcome(replace(context, rows, spans, transaction_of(batch, number, POSTS_SCORED)))
+
+    times = [
+        lake.read_stream(table).where(~F.col(REPEAT.name)).select(F.lit(POSTS_SCORED.name).alias("venue"), "event_time")
+        for table in INPUTS
+    ]
+    return [lake.run(POSTS_SCORED.name, reduce(DataFrame.unionByName, times), write)]
+
+
+def compute(context: Context, spans: Sequence[Span], *, anew: bool = False) -> DataFrame:
+    """Compute the posts of these stretches, and of the day after each, which may repeat one of them.
+
+    Those in the table already are taken from it as they were scored, but where it is to be done `anew`.
+    """
+    around = within("event_time", widened(spans, before=DAY, after=DAY))
+    known = context.lake.read(POSTS_SCORED).where(around if not anew else "false")
+    posts = reduce(DataFrame.unionByName, [_posts(context, table, around) for table in INPUTS])
+    fresh = posts.join(known.select(*POSTS_SCORED.identity), on=list(POSTS_SCORED.identity), how="left_anti")
+    return plan(fresh, known).where(reached(spans))
+
+
+def _posts(context: Context, table: Table, where: str) -> DataFrame:
+    posts = context.lake.read(table).where(~F.col(REPEAT.name)).where(where)
+    return posts.withColumn("coin", symbol_of(F.col("coin")))
+
+
+def reached(spans: Sequence[Span]) -> str:
+    """Write, as SQL, which posts those of these stretches may change: they and those of a day after."""
+    return within("event_time", widened(spans, before=NONE, after=DAY))
+
+
+def replace(context: Context, rows: DataFrame, spans: Sequence[Span], transaction: Transaction | None = None) -> int:
+    """Put these rows in the place of all that the stretches reach; return how many they are."""
+    return context.lake.replace(rows, POSTS_SCORED, reached(spans), transaction)
