@@ -27,6 +27,7 @@ class VaderModel:
 
     def score(self, clean_texts: pd.Series) -> pd.DataFrame:
         """Score each text; VADER reads one at a time, so the same text is read once."""
-        read = {text: self._analyzer.polarity_scores(text) for text in clean_texts.unique()}
+        # Not pandas' unique: it takes texts that differ after a NUL for the same one.
+        read = {text: self._analyzer.polarity_scores(text) for text in dict.fromkeys(clean_texts)}
         rows = pd.DataFrame([read[text] for text in clean_texts], index=clean_texts.index, columns=list(_COLUMNS))
         return rows.rename(columns=_COLUMNS).astype("float64")
