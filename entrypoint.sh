@@ -29,7 +29,7 @@ usage: entrypoint.sh COMMAND [ARGUMENT ...]
   show             a coin's candles
   explain          one candle, back to its messages
   gaps             the holes on record
-  tail             what a generator hands out over ZeroMQ
+  tail             messages of topics, over Kafka or ZeroMQ
   asof             what the tables said at a time
   reconcile        candles beside the exchange's own
   env              export lines for pandas, DuckDB and others

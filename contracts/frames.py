@@ -22,6 +22,8 @@ from typing import NamedTuple
 from contracts.errors import RecordError
 
 RUN_BYTES = 8
+RUNS = "runs"
+"""A topic without records, for marks and ends alone: who takes work only hears by it that a run has ended."""
 PRESENT = b"\0present"
 _END_HEARD = b"\0end heard "
 _END_OF_TOPIC = b"\0"

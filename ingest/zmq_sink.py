@@ -10,7 +10,7 @@ import structlog
 import zmq
 
 from contracts.errors import StackError, UndeliveredError
-from contracts.frames import RUN_BYTES, Framed, Kind, pack
+from contracts.frames import RUN_BYTES, RUNS, Framed, Kind, pack
 from contracts.records import encode
 from contracts.settings import TransportSettings
 from contracts.streams import INGEST_GAPS, INGEST_REJECTED, STREAMS, Stream, key_of
@@ -41,8 +41,8 @@ class ZmqSink:
         self._settings = settings
         self._clock = clock
         self._run = clock.jitter.randbytes(RUN_BYTES)
-        self._next = {stream.topic: 0 for stream in STREAMS}
-        self._ticks_of = [stream.topic for stream in STREAMS if not stream.work]
+        self._next = {RUNS: 0, **{stream.topic: 0 for stream in STREAMS}}
+        self._ticks_of = [*(stream.topic for stream in STREAMS if not stream.work), RUNS]
         self._in_flight = 0
         self._behind: Counter[str] = Counter()
         self._beating: asyncio.Task[None] | None = None

@@ -1,4 +1,4 @@
-"""`coinlake tail`: what a generator hands out over ZeroMQ, as lines of JSON."""
+"""`coinlake tail`: the messages of topics as lines of JSON, whatever the transport."""
 
 import contextlib
 import sys
@@ -20,30 +20,29 @@ def tail(
     topics: Annotated[list[str], typer.Argument(metavar="TOPIC...", help="such as wallex, or bitcoin")],
     transport: Annotated[str | None, typer.Option(help=TRANSPORT)] = None,
     count: Annotated[int | None, typer.Option(min=1, help="end after so many messages")] = None,
+    once: Annotated[bool, typer.Option("--once", help="end when all was printed that Kafka holds now")] = False,
 ) -> None:
-    """Print each message of topics as one line of JSON, until the generator ends; what was lost goes to standard error.
+    """Print each message of topics as one line of JSON: of Kafka all that it holds and what comes, of ZeroMQ what comes.
 
-    Over ZeroMQ a tail of posts takes them away from other workers.
+    Over ZeroMQ it ends when the generator does, says on standard error what was lost, and takes posts away from
+    other workers.
     """
-    from serve.export.feed import Loss
+    from contracts.settings import KafkaSettings
+    from serve.export.feed import Lost
+    from serve.export.feeds import feed_of
     from serve.export.tail import lines
-    from serve.export.zmq_feed import ZmqFeed
 
     settings = transport_settings(transport)
-    if settings.zmq is None:
-        raise SettingsError(
-            "expected --transport zmq://HOST:PORT: for a topic of Kafka its own tool serves, "
-            "kafka-console-consumer.sh --topic TOPIC, see docs/kafka.md"
-        )
-    streams = {stream.topic: stream for stream in STREAMS}
-    if unknown := [topic for topic in topics if topic not in streams]:
-        raise SettingsError(f"expected topics of {', '.join(streams)}, found {', '.join(unknown)}")
+    known = [stream.topic for stream in STREAMS]
+    if unknown := [topic for topic in topics if topic not in known]:
+        raise SettingsError(f"expected topics of {', '.join(known)}, found {', '.join(unknown)}")
 
-    def say(loss: Loss) -> None:
-        print(f"lost: {loss.messages} messages of {loss.lane.topic} from number {loss.first} on", file=sys.stderr)
+    def say(lost: Lost) -> None:
+        print(f"lost: {lost.lane.topic} from {lost.offset} up to but not {lost.next_offset}", file=sys.stderr)
 
-    with contextlib.closing(ZmqFeed(settings, [streams[topic] for topic in dict.fromkeys(topics)])) as feed:
+    with contextlib.closing(feed_of(settings, KafkaSettings.load(), list(dict.fromkeys(topics)))) as feed:
         feed.start({})
-        for line in lines(feed, on_loss=say, ended=lambda: feed.ended, count=count):
+        ends = once or settings.zmq is not None
+        for line in lines(feed, on_loss=say, done=lambda: ends and feed.caught_up(), count=count):
             sys.stdout.buffer.write(line + b"\n")
             sys.stdout.buffer.flush()

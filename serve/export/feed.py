@@ -22,12 +22,12 @@ class Message(NamedTuple):
     value: bytes
 
 
-class Loss(NamedTuple):
-    """Messages of a lane that were sent and never arrived: so many `messages`, from the offset `first` on."""
+class Lost(NamedTuple):
+    """Messages that were gone before they were taken: from `offset` up to but not including `next_offset`."""
 
     lane: Lane
-    first: int
-    messages: int
+    offset: int
+    next_offset: int
 
 
 class Feed(Protocol):
@@ -45,8 +45,11 @@ class Feed(Protocol):
     def take(self, wait: float) -> Sequence[Message]:
         """Return what has arrived, at the latest after `wait` seconds; nothing where nothing came."""
 
-    def losses(self) -> Sequence[Loss]:
-        """Return what was found missing among the messages taken since the last call; of Kafka there is none."""
+    def losses(self) -> Sequence[Lost]:
+        """Return what was found missing by the messages taken since the last call; of Kafka there is none."""
+
+    def caught_up(self) -> bool:
+        """Say whether all was handed out: of Kafka what the topics held at the start, of ZeroMQ a run that has ended."""
 
     def close(self) -> None:
         """Let go of the connection."""

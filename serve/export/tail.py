@@ -2,15 +2,15 @@
 
 from collections.abc import Callable, Iterator
 
-from serve.export.feed import Feed, Loss
+from serve.export.feed import Feed, Lost
 
 WAIT_SECONDS = 0.5
 
 
 def lines(
-    feed: Feed, *, on_loss: Callable[[Loss], None], ended: Callable[[], bool] = lambda: False, count: int | None = None
+    feed: Feed, *, on_loss: Callable[[Lost], None], done: Callable[[], bool], count: int | None = None
 ) -> Iterator[bytes]:
-    """Yield the wire JSON of each message of a started feed, `count` of them, or until `ended` says so.
+    """Yield the wire JSON of each message of a started feed, `count` of them, or until nothing comes and it is `done`.
 
     Raises:
         CoinlakeError: what the feed raises.
@@ -18,10 +18,10 @@ def lines(
     left = count
     while left is None or left > 0:
         messages = feed.take(WAIT_SECONDS)
-        for loss in feed.losses():
-            on_loss(loss)
+        for lost in feed.losses():
+            on_loss(lost)
         for message in messages[:left]:
             yield message.value
         left = None if left is None else left - len(messages)
-        if not messages and ended():
+        if not messages and done():
             return

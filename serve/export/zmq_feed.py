@@ -1,22 +1,23 @@
 """Messages over ZeroMQ: ticks from a SUB socket, work from a PULL socket, and what was lost by their numbers."""
 
 import time
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 import structlog
 import zmq
 
 from contracts.errors import ExportError
-from contracts.frames import PRESENT, Framed, Kind, end_heard, subscription, unpack
+from contracts.frames import PRESENT, RUNS, Framed, Kind, end_heard, subscription, unpack
 from contracts.settings import TransportSettings
 from contracts.streams import Stream
-from serve.export.feed import Lane, Loss, Message
+from serve.export.feed import Lane, Lost, Message
 from serve.export.sequences import Sequences
 
 _MESSAGES = 1000
 """So many are handed out at once at most."""
 _SILENT_SECONDS = 10.0
 """A publisher tells every second how many records there were; after so long without a word it is said to be silent."""
+_QUIET_SECONDS = 1.0
 _RECONNECT_MS = 100
 
 
@@ -31,7 +32,7 @@ class ZmqFeed:
     def __init__(
         self,
         settings: TransportSettings,
-        streams: Iterable[Stream],
+        streams: Sequence[Stream],
         *,
         monotonic: Callable[[], float] = time.monotonic,
     ) -> None:
@@ -40,7 +41,7 @@ class ZmqFeed:
         self._address = address
         self._high_water_mark = settings.zmq_high_water_mark
         self._work = [stream.topic for stream in streams if stream.work]
-        self._ticks = [stream.topic for stream in streams if not stream.work]
+        self._ticks = [*(stream.topic for stream in streams if not stream.work), RUNS]
         self._monotonic = monotonic
         self._context: zmq.Context[zmq.Socket[bytes]] = zmq.Context()
         self._poller = zmq.Poller()
@@ -49,10 +50,15 @@ class ZmqFeed:
         self._ended: dict[str, bytes] = {}
         self._heard_at = 0.0
 
-    @property
-    def ended(self) -> bool:
-        """Say whether a publisher has told that it is done, in each topic of ticks, and none has begun since."""
-        return bool(self._ticks) and len(self._ended) == len(self._ticks)
+    def caught_up(self) -> bool:
+        """Say whether a publisher has told that it is done, in each topic of ticks, and all that it sent was taken.
+
+        Of work nobody is told the end: it counts as taken once nothing has come for a moment.
+        """
+        return self._has_ended() and (not self._work or self._monotonic() - self._heard_at > _QUIET_SECONDS)
+
+    def _has_ended(self) -> bool:
+        return len(self._ended) == len(self._ticks)
 
     def start(self, positions: Mapping[Lane, int]) -> None:
         """Connect; nobody needs to be there yet. What a lane has had since the position given for it is a loss.
@@ -61,12 +67,10 @@ class ZmqFeed:
         """
         self._sequences = Sequences(positions)
         self._heard_at = self._monotonic()
-        if self._ticks:
-            ticks = self._socket(zmq.SUB)
-            ticks.setsockopt(zmq.SUBSCRIBE, PRESENT)
-            for topic in self._ticks:
-                ticks.setsockopt(zmq.SUBSCRIBE, subscription(topic))
-            ticks.connect(self._address.ticks)
+        ticks = self._socket(zmq.SUB)
+        for prefix in (PRESENT, *map(subscription, self._ticks)):
+            ticks.setsockopt(zmq.SUBSCRIBE, prefix)
+        ticks.connect(self._address.ticks)
         if self._work:
             self._socket(zmq.PULL).connect(self._address.work)
 
@@ -124,15 +128,15 @@ class ZmqFeed:
         if self._ended.get(framed.topic) == framed.run:
             return
         self._ended[framed.topic] = framed.run
-        if self.ended and set(self._ended.values()) == {framed.run}:
+        if self._has_ended() and set(self._ended.values()) == {framed.run}:
             self._sockets[0].setsockopt(zmq.SUBSCRIBE, end_heard(framed.run))
 
     def _note_silence(self) -> None:
-        if self._ticks and self._monotonic() - self._heard_at > _SILENT_SECONDS:
+        if self._monotonic() - self._heard_at > _SILENT_SECONDS:
             self._heard_at = self._monotonic()
             structlog.get_logger().warning("publisher_silent", address=str(self._address), seconds=_SILENT_SECONDS)
 
-    def losses(self) -> Sequence[Loss]:
+    def losses(self) -> Sequence[Lost]:
         """Return which ticks were found missing since the last call."""
         return self._sequences.losses()
 

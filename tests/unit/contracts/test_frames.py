@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from contracts.errors import RecordError
-from contracts.frames import PRESENT, RUN_BYTES, Framed, Kind, end_heard, pack, subscription, unpack
+from contracts.frames import PRESENT, RUN_BYTES, RUNS, Framed, Kind, end_heard, pack, subscription, unpack
 from contracts.streams import ALT_LIQUIDATIONS_DEAD_LETTERS, STREAMS
 
 TOPICS = st.text(st.characters(exclude_characters="\0", exclude_categories=("Cs",)), min_size=1)
@@ -18,7 +18,7 @@ MESSAGES = st.builds(
     key=st.binary(),
     value=st.binary(),
 )
-NAMES = [*(stream.topic for stream in STREAMS), ALT_LIQUIDATIONS_DEAD_LETTERS]
+NAMES = [*(stream.topic for stream in STREAMS), ALT_LIQUIDATIONS_DEAD_LETTERS, RUNS]
 
 
 @given(MESSAGES)

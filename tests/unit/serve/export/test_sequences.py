@@ -3,7 +3,7 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
-from serve.export.feed import Lane, Loss
+from serve.export.feed import Lane, Lost
 from serve.export.sequences import Sequences
 
 LANE, OTHER = Lane("wallex", "a"), Lane("wallex", "b")
@@ -16,7 +16,7 @@ def test_what_came_and_what_was_lost_are_all_that_was_sent(position: int, came: 
     sequences = Sequences({LANE: position})
     assert all(sequences.arrived(LANE, number) for number in sorted(came))
     sequences.sent(LANE, sent)
-    lost = [number for loss in sequences.losses() for number in range(loss.first, loss.first + loss.messages)]
+    lost = [number for loss in sequences.losses() for number in range(loss.offset, loss.next_offset)]
     assert lost == sorted(set(range(position, sent)) - came)
     assert sequences.losses() == []
 
@@ -24,14 +24,14 @@ def test_what_came_and_what_was_lost_are_all_that_was_sent(position: int, came: 
 def test_a_late_joiner_lost_what_came_before_the_first_that_it_sees() -> None:
     sequences = Sequences({})
     assert sequences.arrived(LANE, 7)
-    assert sequences.losses() == [Loss(LANE, 0, 7)]
+    assert sequences.losses() == [Lost(LANE, 0, 7)]
 
 
 def test_a_count_without_a_message_tells_the_loss_of_the_last_ones() -> None:
     sequences = Sequences({})
     sequences.arrived(LANE, 0)
     sequences.sent(LANE, 3)
-    assert sequences.losses() == [Loss(LANE, 1, 2)]
+    assert sequences.losses() == [Lost(LANE, 1, 3)]
 
 
 def test_a_message_from_before_the_position_is_not_handed_out_again() -> None:
@@ -56,4 +56,4 @@ def test_only_so_many_lanes_are_known_those_that_were_heard_of_last() -> None:
     sequences.sent(Lane("wallex", "a"), 5)
     assert sequences.losses() == []
     sequences.sent(Lane("wallex", "b"), 5)
-    assert sequences.losses() == [Loss(Lane("wallex", "b"), 0, 5)]
+    assert sequences.losses() == [Lost(Lane("wallex", "b"), 0, 5)]
