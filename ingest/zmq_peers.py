@@ -29,7 +29,7 @@ class Peers:
         # Else only the first subscription of a topic is told, and the end of the last one.
         self._ticks.setsockopt(zmq.XPUB_VERBOSER, 1)
         self._work = work
-        self._connections = work.get_monitor_socket(zmq.EVENT_HANDSHAKE_SUCCEEDED | zmq.EVENT_DISCONNECTED)
+        self._connections = work.get_monitor_socket(zmq.EVENT_ACCEPTED | zmq.EVENT_DISCONNECTED)
         self._prefixes: Counter[bytes] = Counter()
         self._workers: set[int] = set()
 
@@ -44,7 +44,7 @@ class Peers:
                 self._prefixes += Counter()  # forgets those that nobody has any more
         while self._connections.getsockopt(zmq.EVENTS) in _READABLE:
             event = recv_monitor_message(self._connections, zmq.NOBLOCK)
-            if event["event"] == zmq.EVENT_HANDSHAKE_SUCCEEDED:
+            if event["event"] == zmq.EVENT_ACCEPTED:
                 self._workers.add(event["value"])
             else:
                 self._workers.discard(event["value"])

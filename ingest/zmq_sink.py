@@ -175,12 +175,13 @@ class ZmqSink:
 
     async def _end_heard(self, deadline: float) -> bool:
         """Tell each topic its count until all know: who fell behind is passed over until it has read enough."""
-        while not (heard := self._peers.all_heard_the_end(self._run)) and self._clock.monotonic() < deadline:
+        while True:
             for topic in self._ticks_of:
                 _taken(self._ticks, self._count_of(topic, Kind.END))
-            await asyncio.sleep(_AGAIN_SECONDS)
             self._peers.listen()
-        return heard
+            if (heard := self._peers.all_heard_the_end(self._run)) or self._clock.monotonic() >= deadline:
+                return heard
+            await asyncio.sleep(_AGAIN_SECONDS)
 
 
 def _taken(socket: "zmq.Socket[bytes]", frames: list[bytes]) -> bool:

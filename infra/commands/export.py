@@ -43,8 +43,8 @@ def hdf5(
     from infra.terminal import say
     from sentiment.score import score
     from serve.export.exporter import Exporter, export
-    from serve.export.folder_lock import locked
     from serve.export.feeds import feed_of
+    from serve.export.folder_lock import locked
     from serve.export.parse import chosen
     from serve.export.settings import ExportSettings, rules_of
 

@@ -22,7 +22,7 @@ def tail(
     count: Annotated[int | None, typer.Option(min=1, help="end after so many messages")] = None,
     once: Annotated[bool, typer.Option("--once", help="end when all was printed that Kafka holds now")] = False,
 ) -> None:
-    """Print each message of topics as one line of JSON: of Kafka all that it holds and what comes, of ZeroMQ what comes.
+    """Print each message of topics as a line of JSON: of Kafka all that it holds and what comes, of ZeroMQ what comes.
 
     Over ZeroMQ it ends when the generator does, says on standard error what was lost, and takes posts away from
     other workers.

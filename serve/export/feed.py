@@ -49,7 +49,7 @@ class Feed(Protocol):
         """Return what was found missing by the messages taken since the last call; of Kafka there is none."""
 
     def caught_up(self) -> bool:
-        """Say whether all was handed out: of Kafka what the topics held at the start, of ZeroMQ a run that has ended."""
+        """Say whether all was handed out: of Kafka what topics held at the start, of ZeroMQ a run that has ended."""
 
     def close(self) -> None:
         """Let go of the connection."""
