@@ -21,6 +21,7 @@ usage: entrypoint.sh COMMAND [ARGUMENT ...]
   record           make a recording from the live venues
   import           make a recording from snapshots of real answers
   import-posts     posts out of a file into Kafka
+  export           hdf5: prices as bars, and scored posts, a file a day
   topics           apply | list
   buckets          apply
   questdb          apply: the tables of QuestDB
@@ -50,7 +51,7 @@ case "${command}" in
     generate | process | rebuild | backfill | maintain | simulate | record | import | topics | buckets | lease)
         exec coinlake "$@"
         ;;
-    import-posts | questdb | connect)
+    import-posts | export | questdb | connect)
         exec coinlake "$@"
         ;;
     moving-average | serve-live | serve-query | serve-dashboard)

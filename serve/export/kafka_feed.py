@@ -13,7 +13,6 @@ from serve.export.feed import Lane, Lost, Message
 
 _MESSAGES = 1000
 """At most so many are handed out at once."""
-_ASK_SECONDS = 10.0
 _SILENT_SECONDS = 60.0
 """A broker that for so long hands out nothing of what it has is given up."""
 _BEYOND = frozenset({KafkaError._AUTO_OFFSET_RESET, KafkaError.OFFSET_OUT_OF_RANGE})
@@ -34,12 +33,14 @@ class KafkaFeed:
         *,
         lose: Callable[[Sequence[Lost]], None] | None = None,
         clock: Callable[[], float] = time.monotonic,
+        ask_seconds: float = 10.0,
     ) -> None:
         """Name the topics; `lose` is told of messages that retention took, and without it they are an error."""
         self._servers = kafka.kafka_bootstrap_servers
         self._topics = topics
         self._lose = lose
         self._clock = clock
+        self._ask_seconds = ask_seconds
         self._consumer: Consumer | None = None
         self._ends: dict[Lane, int] = {}
         self._heard_at = 0.0
@@ -131,7 +132,7 @@ class KafkaFeed:
         }
 
     def _lanes(self, consumer: Consumer, topic: str) -> list[Lane]:
-        found = consumer.list_topics(topic, timeout=_ASK_SECONDS).topics[topic]
+        found = consumer.list_topics(topic, timeout=self._ask_seconds).topics[topic]
         if found.error is not None:
             if found.error.code() in _GONE:
                 raise TopicError(
@@ -142,7 +143,7 @@ class KafkaFeed:
 
     def _bounds(self, consumer: Consumer, lane: Lane) -> tuple[int, int]:
         """Ask the broker for the first and the next offset."""
-        bounds = consumer.get_watermark_offsets(TopicPartition(lane.topic, int(lane.name)), timeout=_ASK_SECONDS)
+        bounds = consumer.get_watermark_offsets(TopicPartition(lane.topic, int(lane.name)), timeout=self._ask_seconds)
         if bounds is None or OFFSET_INVALID in bounds:
             raise KafkaException(KafkaError(KafkaError._TIMED_OUT))
         low, high = bounds

@@ -22,8 +22,8 @@ TOPICS = (
     *("coin_market_cap", "wallex", "binance_ticker", "crypto_kline_data", "binance_agg_trades", "bitcoin", "ethereum"),
 )
 SYMBOLS = [f"{base}USDT" for base in ("BTC", "ETH", "BNB", "SOL", "XRP", "ADA")]
-_FROM = 12 * 60 * 60 - 900
-"""A quarter of an hour before midnight."""
+_FROM = 12 * 60 * 60 - 420
+"""Seven minutes before midnight."""
 _PARTITIONS = {"binance_ticker": 3, "crypto_kline_data": 3, "binance_agg_trades": 3, "bitcoin": 3, "ethereum": 3}
 
 
@@ -49,8 +49,10 @@ def market(seed: int, seconds: int) -> Iterator[list[Sent]]:
         if not second % 20:
             # Ids of their own, and a time that is over.
             sent.append(trade(10**9 + number, "1.25", second - 400, symbol=drawn.choice(SYMBOLS)))
-            sent.append(quote(1, str(60_000 + drawn.randrange(100)), second // 60 * 60))
-            sent.append(quote(1027, str(3000 + drawn.randrange(100)), second // 60 * 60, coin="ETH"))
+            # Thrice the same answer, of which compaction may leave the last alone.
+            minute = second // 60
+            sent.append(quote(1, f"{60_000 + minute}.5", minute * 60))
+            sent.append(quote(1027, f"{3000 + minute}.25", minute * 60, coin="ETH"))
             sent.append(ticker(drawn.choice([None, "4100000000"]), second))
             sent.append(polled(str(drawn.randrange(60_000, 61_000)), second))
         sent.append(kline(str(drawn.randrange(60_000, 61_000)), second, interval=drawn.choice(["1m", "5m"])))

@@ -1,6 +1,5 @@
 """`coinlake export hdf5` is killed at twenty drawn instants under load, and its files are what a plain count says."""
 
-import contextlib
 import random
 import secrets
 import signal
@@ -55,13 +54,14 @@ def killed(stack: StackInfo, tmp_path_factory: pytest.TempPathFactory) -> Path:
     slices = market(seed, MOST_KILLS * SECONDS_OF_MARKET)
     hits = kills = 0
     while hits < KILLS:
-        assert (kills := kills + 1) <= MOST_KILLS, f"seed {seed}: only {hits} kills hit an append"
+        kills += 1
+        assert kills <= MOST_KILLS, f"seed {seed}: only {hits} kills hit an append"
         messages = [message for _ in range(SECONDS_OF_MARKET) for message in next(slices)]
         sending = Sending(stack, messages, 2)
         kill_in_an_append(stack, folder, drawn)
         sending.finish()
         half_written = [path.name for path in folder.glob(".*.new")]
-        hits += bool(half_written)
+        hits += len(half_written)
         files, ahead = readable(folder), ahead_of_progress(folder)
         print(f"kill {kills}: {files} files can be read, half written {half_written}, ahead of the progress {ahead}")
     once(stack, folder).well()
@@ -69,17 +69,18 @@ def killed(stack: StackInfo, tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def kill_in_an_append(stack: StackInfo, folder: Path, drawn: random.Random) -> None:
-    """Start the export, and kill it at a drawn instant of the wake in which a drawn copy is written."""
+    """Start the export, and kill it at a drawn instant after it has begun to write a copy."""
     env, lines = environment(stack, every="0.05", most="400"), list[str]()
-    skipped, instant = drawn.randrange(6), drawn.uniform(0, 0.05)
     with Child("export", exporting(folder), env=env, each_line=lines.append, log=folder.parent / "log") as child:
         deadline = time.monotonic() + 60
-        seen: set[tuple[str, int]] = set()
-        while len(lines) < 1 or len(seen) <= skipped:
+        while not lines:
             assert child.running() and time.monotonic() < deadline, child.last_words()
-            with contextlib.suppress(FileNotFoundError):
-                seen |= {(path.name, path.stat().st_ino) for path in folder.glob(".*.new")} if lines else set()
-        time.sleep(instant)
+            time.sleep(0.005)
+        time.sleep(drawn.uniform(0, 0.5))
+        writes_by = time.monotonic() + 3
+        while not list(folder.glob(".*.new")) and time.monotonic() < writes_by:
+            time.sleep(0.001)
+        time.sleep(drawn.uniform(0, 0.05))
         child.kill()
 
 
@@ -100,8 +101,9 @@ def positions(path: Path) -> dict[tuple[str, str], int]:
 
 def test_killed_twenty_times_the_files_hold_what_a_plain_count_says(stack: StackInfo, killed: Path) -> None:
     due = expected(in_topics(stack))
-    assert len(due.bars) > 100 and due.open_bars and due.late and len(due.posts) > 1000 and due.without_price
-    assert len(due.rejected) > 40
+    assert min(len(due.bars), len(due.open_bars), len(due.late), len(due.rejected)) > 20
+    assert len(due.posts) >= KILLS * SECONDS_OF_MARKET
+    assert due.without_price
     assert [path.stem for path in days(killed)] == ["2024-03-19", "2024-03-20"]
     assert contents(killed) == due
     assert list(killed.glob(".*.new")) == []
@@ -153,7 +155,8 @@ def test_messages_that_retention_took_stop_it_until_the_loss_is_accepted_and_on_
         once(stack, folder, "--topic", "wallex").well()
         Sending(stack, second, 0).finish()
         gone = len(first) + 2
-        admin.delete_records([TopicPartition("wallex", 0, gone)])["wallex", 0].result()
+        for deleted in admin.delete_records([TopicPartition("wallex", 0, gone)]).values():
+            deleted.result()
         stopped = once(stack, folder, "--topic", "wallex")
         assert stopped.code == 1
         assert (

@@ -1,0 +1,39 @@
+"""A feed and a clock that stand for Kafka and the day."""
+
+from collections.abc import Mapping, Sequence
+
+from serve.export.feed import Lane, Message
+
+
+class FakeClock:
+    """Seconds that pass only while somebody waits."""
+
+    def __init__(self) -> None:
+        self.now = 0.0
+
+    def __call__(self) -> float:
+        return self.now
+
+
+class ListFeed:
+    """A Feed of arrivals: each `take` hands out the next, or waits in vain once there is no more."""
+
+    def __init__(self, arrivals: Sequence[Sequence[Message]], clock: FakeClock, *, seconds_each: float = 0.0) -> None:
+        self.arrivals = list(arrivals)
+        self.started_at: Mapping[Lane, int] | None = None
+        self.closed = False
+        self._clock = clock
+        self._seconds_each = seconds_each
+
+    def start(self, positions: Mapping[Lane, int]) -> None:
+        self.started_at = positions
+
+    def take(self, wait: float) -> Sequence[Message]:
+        if not self.arrivals:
+            self._clock.now += wait
+            return []
+        self._clock.now += min(wait, self._seconds_each)
+        return self.arrivals.pop(0)
+
+    def close(self) -> None:
+        self.closed = True
