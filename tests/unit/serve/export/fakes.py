@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 
-from serve.export.feed import Lane, Message
+from serve.export.feed import Lane, Lost, Message
 
 
 class FakeClock:
@@ -18,8 +18,16 @@ class FakeClock:
 class ListFeed:
     """A Feed of arrivals: each `take` hands out the next, or waits in vain once there is no more."""
 
-    def __init__(self, arrivals: Sequence[Sequence[Message]], clock: FakeClock, *, seconds_each: float = 0.0) -> None:
+    def __init__(
+        self,
+        arrivals: Sequence[Sequence[Message]],
+        clock: FakeClock,
+        *,
+        seconds_each: float = 0.0,
+        lost: Sequence[Lost] = (),
+    ) -> None:
         self.arrivals = list(arrivals)
+        self.lost = list(lost)
         self.started_at: Mapping[Lane, int] | None = None
         self.closed = False
         self._clock = clock
@@ -34,6 +42,13 @@ class ListFeed:
             return []
         self._clock.now += min(wait, self._seconds_each)
         return self.arrivals.pop(0)
+
+    def losses(self) -> Sequence[Lost]:
+        lost, self.lost = self.lost, []
+        return lost
+
+    def caught_up(self) -> bool:
+        return not self.arrivals
 
     def close(self) -> None:
         self.closed = True
