@@ -45,7 +45,7 @@ def bench(
     trades: Annotated[int, typer.Option(min=10, help="how many aggregate trades the archives hold")] = TRADES,
     plans: Annotated[str, typer.Option(help=f"which to run, of {', '.join(PLANS)}")] = DEFAULT_PLANS,
 ) -> None:
-    """Measure ingest, the plans from Kafka to published tables, archives to candles, Connect, the query API and transports."""
+    """Measure ingest, the plans from Kafka to published tables, archives to candles, Connect, queries, transports."""
     chosen = plans.split(",")
     if unknown := [name for name in chosen if name not in PLANS]:
         raise typer.BadParameter(f"expected plans of {', '.join(PLANS)}, found {', '.join(unknown)}")

@@ -27,7 +27,7 @@ class Plan(NamedTuple):
     transport: str
     servers: str
     topic: str
-    count: int
+    records: int
     pace: float
 
     @property
@@ -58,7 +58,7 @@ async def _send(plan: Plan, sent: "Synchronized[int]") -> None:
 async def _flat_out(sink: Sink, plan: Plan, make: Callable[[], Record], sent: "Synchronized[int]") -> None:
     room = asyncio.Semaphore(IN_FLIGHT)
     async with asyncio.TaskGroup() as sending:
-        for _ in range(plan.count // POLL):
+        for _ in range(plan.records // POLL):
             await room.acquire()
             task = sending.create_task(_one(sink, plan.stream, [make() for _ in range(POLL)], sent))
             task.add_done_callback(lambda _: room.release())
@@ -68,7 +68,7 @@ async def _flat_out(sink: Sink, plan: Plan, make: Callable[[], Record], sent: "S
 async def _paced(sink: Sink, plan: Plan, make: Callable[[], Record], sent: "Synchronized[int]") -> None:
     began = time.monotonic()
     async with asyncio.TaskGroup() as sending:
-        for number in range(plan.count):
+        for number in range(plan.records):
             await asyncio.sleep(max(0.0, began + number / plan.pace - time.monotonic()))
             sending.create_task(_one(sink, plan.stream, [make()], sent))
 
