@@ -17,9 +17,9 @@ SPEED = 20
 TOPICS = ("coin_market_cap", "binance_agg_trades", "bitcoin")
 VENUES = ("coin_market_cap", "binance_agg_trades", "x_bitcoin")
 KEYS = {
-    **dict.fromkeys(("bars", "open_bars"), ["venue", "topic", "symbol", "kline", "open_time"]),
-    **dict.fromkeys(("pending", "late"), ["venue", "topic", "symbol", "kline", "event_time", "tie"]),
-    "posts": ["venue", "coin", "post_id"],
+    **dict.fromkeys(("bars", "open_bars"), ("venue", "topic", "symbol", "kline", "open_time")),
+    **dict.fromkeys(("pending", "late"), ("venue", "topic", "symbol", "kline", "event_time", "tie")),
+    "posts": ("venue", "coin", "post_id"),
 }
 """The tables that say something of the market, and what a row of each is known by."""
 
@@ -65,7 +65,7 @@ def generate(stack: StackInfo, recording: Path, place: Path, to: str) -> None:
 
 def table(folder: Path, name: str) -> pd.DataFrame:
     frames: list[pd.DataFrame] = [pd.read_hdf(path, name) for path in sorted(folder.glob("2*.h5"))]
-    return pd.concat(frames).sort_values(KEYS[name]).reset_index(drop=True)
+    return pd.concat(frames).sort_values(list(KEYS[name])).reset_index(drop=True)
 
 
 @pytest.mark.parametrize("name", KEYS)
