@@ -19,7 +19,7 @@ QUIET_SECONDS, SECONDS = 200, 400
 """Before, nothing happens: a generator may start at another moment each time."""
 TRADES = range(QUIET_SECONDS, SECONDS - 40)
 QUOTES = (0, 210, 270, 330)
-POSTS = range(QUIET_SECONDS, SECONDS - 40, 2)
+POSTS = range(QUIET_SECONDS, SECONDS - 120, 2)
 SYMBOLS = ("BTCUSDT", "ETHUSDT")
 
 
@@ -57,7 +57,7 @@ def write(folder: Path) -> None:
     )
     lines = [
         {
-            "id": str(id_at(milliseconds(second))),
+            "id": post_id(second),
             "text": f"post of second {second} 🚀",
             "created_at": at(second).isoformat(),
         }
@@ -66,6 +66,10 @@ def write(folder: Path) -> None:
     file = folder.parent / "posts.jsonl"
     file.write_text("\n".join(map(json.dumps, lines)))
     import_posts(file, folder, IngestSettings.model_fields["x_query_bitcoin"].default)
+
+
+def post_id(second: float) -> str:
+    return str(id_at(milliseconds(second)))
 
 
 def trade(symbol: str, second: int) -> dict[str, object]:
