@@ -2,7 +2,6 @@
 
 import multiprocessing
 import shutil
-import socket
 import time
 from collections.abc import Callable, Sequence
 from multiprocessing.sharedctypes import Synchronized
@@ -11,6 +10,7 @@ from pathlib import Path
 import msgspec
 import numpy as np
 
+from benchmarks.transports.ports import free_pair
 from benchmarks.transports.sender import Plan, send
 from contracts.errors import StackError
 from contracts.settings import KafkaSettings
@@ -150,7 +150,7 @@ def measure_transports(out: Path, count: int = COUNT, paced_seconds: float = PAC
                 # The broker's code gets warm, and every partition its leader.
                 send(Plan("kafka", servers, topic, WARM_UP, 0), _SPAWN.Value("q", 0))
                 for mode, number, pace in _modes(count, slow, ticks=topic == WALLEX.topic):
-                    for transport in ("kafka", f"zmq://127.0.0.1:{_free_pair()}"):
+                    for transport in ("kafka", f"zmq://127.0.0.1:{free_pair()}"):
                         plan = Plan(transport, servers, topic, number, pace)
                         found.append(carry(plan, mode, in_kafka if transport == "kafka" else {}))
                         say(f"  {_line(found[-1])}")
@@ -169,16 +169,3 @@ def _line(one: Carried) -> str:
         f"{one.transport} {one.topic}, {one.mode}: {one.per_second:,.0f}/s, p50 {one.p50_ms:.2f} ms, "
         f"p99 {one.p99_ms:.2f} ms, lost {one.lost:,} of {one.sent:,}"
     )
-
-
-def _free_pair() -> int:
-    """Return a free port, the next one free too."""
-    while True:
-        with socket.socket() as first, socket.socket() as second:
-            first.bind(("127.0.0.1", 0))
-            port = int(first.getsockname()[1])
-            try:
-                second.bind(("127.0.0.1", port + 1))
-            except (OSError, OverflowError):
-                continue
-            return port

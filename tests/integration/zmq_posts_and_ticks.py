@@ -1,13 +1,13 @@
 """Numbered records, free ports, and a feed that is drained in a thread, for the tests over ZeroMQ's sockets."""
 
 import json
-import socket
 import threading
 import time
 from collections.abc import Callable, Iterable, Sequence
 from types import TracebackType
 from typing import Any, Self
 
+from benchmarks.transports.ports import free_pair
 from contracts.settings import TransportSettings
 from contracts.streams import Stream
 from serve.export.feed import Lost, Message
@@ -19,19 +19,7 @@ from tests.unit.serve.export.messages import ticker
 def transport(**values: Any) -> TransportSettings:
     """Settings with two free ports side by side, and little patience."""
     given = {"wait_for_subscribers_seconds": 20, "zmq_linger_seconds": 5, "zmq_delivery_seconds": 5, **values}
-    return TransportSettings(_env_file=None, transport=f"zmq://127.0.0.1:{_free_pair()}", **given)
-
-
-def _free_pair() -> int:
-    while True:
-        with socket.socket() as first, socket.socket() as second:
-            first.bind(("127.0.0.1", 0))
-            port: int = first.getsockname()[1]
-            try:
-                second.bind(("127.0.0.1", port + 1))
-            except (OSError, OverflowError):
-                continue
-            return port
+    return TransportSettings(_env_file=None, transport=f"zmq://127.0.0.1:{free_pair()}", **given)
 
 
 def ticks(numbers: Iterable[int]) -> list[Any]:
