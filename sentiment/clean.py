@@ -2,6 +2,7 @@
 
 import html
 import re
+from collections.abc import Callable
 
 import pandas as pd
 
@@ -22,6 +23,26 @@ _WORDS = re.compile(r"\b(\w+)(?:\s+\1\b){2,}", re.IGNORECASE)
 _SPACES = re.compile(r"\s+")
 
 
+def _word_of(tag: re.Match[str]) -> str:
+    return _HUMPS.sub(" ", tag[1] or "")
+
+
+STEPS: tuple[tuple[re.Pattern[str], str | Callable[[re.Match[str]], str]], ...] = (
+    (_RETWEET, ""),
+    (_LINK, " "),
+    (_MENTION, " "),
+    (_JOINERS, ""),
+    (_HASHTAG, _word_of),
+    (_CASHTAG, r"\1"),
+    (_PICTURES, r" \1 "),
+    (_LETTERS, r"\1\1"),
+    (_MARKS, r"\1\1\1"),
+    (_WORDS, r"\1"),
+    (_SPACES, " "),
+)
+"""What is put in the place of what, one after the other."""
+
+
 def clean(texts: pd.Series) -> pd.Series:
     """Clean texts, one for one; null is the empty text.
 
@@ -37,22 +58,6 @@ def clean(texts: pd.Series) -> pd.Series:
     ['BTC & To The Moon 🚀 now!!! soo good', '']
     """
     cleaned = texts.fillna("").astype(str).map(html.unescape)
-    for pattern, put in (
-        (_RETWEET, ""),
-        (_LINK, " "),
-        (_MENTION, " "),
-        (_JOINERS, ""),
-        (_HASHTAG, _word_of),
-        (_CASHTAG, r"\1"),
-        (_PICTURES, r" \1 "),
-        (_LETTERS, r"\1\1"),
-        (_MARKS, r"\1\1\1"),
-        (_WORDS, r"\1"),
-        (_SPACES, " "),
-    ):
+    for pattern, put in STEPS:
         cleaned = cleaned.str.replace(pattern, put, regex=True)
     return cleaned.str.strip()
-
-
-def _word_of(tag: re.Match[str]) -> str:
-    return _HUMPS.sub(" ", tag[1] or "")

@@ -29,7 +29,7 @@ def languages_of(clean_texts: pd.Series, told: pd.Series) -> pd.Series:
     >>> list(languages_of(pd.Series(["the price is going up again today", "gm", "🚀", french]), told))
     ['en', 'de', 'und', 'fr']
     """
-    said = told.fillna("").astype(str).str.lower().str.partition("-")[0]
+    said = told.fillna("").astype(str).str.lower().str.replace(r"-.*", "", regex=True)
     languages = said.where(~said.isin(_NO_LANGUAGE), UNKNOWN)
     judged = (languages == UNKNOWN) & (clean_texts.str.count(r"[^\W\d_]") >= MIN_LETTERS)
     return languages.where(~judged, clean_texts[judged].map(_judge))

@@ -70,9 +70,13 @@ def rebuild(context: Context, span: Span, *, dry_run: bool) -> list[Rebuilt]:
     for table in (*BUILT, *INPUTS):
         context.lake.ensure(table)
     spans = [aligned(span, context.rules.candle_minutes)]
+    with score_posts.compute(context, spans, anew=True) as posts:
+        return _rebuild(context, span, spans, posts.persist(), dry_run=dry_run)
+
+
+def _rebuild(context: Context, span: Span, spans: list[Span], posts: DataFrame, *, dry_run: bool) -> list[Rebuilt]:
     klines = build_klines.compute(context, spans).persist()
     gaps = build_gaps.compute(context, spans).persist()
-    posts = score_posts.compute(context, spans, anew=True).persist()
     results = [
         _compared(context, klines, KLINES, within("open_time", spans)),
         _compared(context, gaps, GAPS, within("from_time", spans)),

@@ -4,7 +4,8 @@ Posts are scored once; which of them nearly repeats another is told anew for a d
 """
 
 import datetime as dt
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from functools import reduce
 
 import pyspark.sql.functions as F
@@ -24,14 +25,17 @@ INPUTS = (BRONZE_BITCOIN, BRONZE_ETHEREUM)
 DAY, NONE = dt.timedelta(days=1), dt.timedelta(0)
 
 
-def plan(posts: DataFrame, known: DataFrame) -> DataFrame:
-    """Turn posts of bronze, and posts that were scored before, into rows of the `posts_scored` table."""
-    return (
-        posts.transform(scored)
-        .unionByName(known.drop("near_duplicate_of"))
-        .transform(marked)
-        .select(*POSTS_SCORED.schema.names)
-    )
+@contextmanager
+def plan(posts: DataFrame, known: DataFrame) -> Iterator[DataFrame]:
+    """Turn posts of bronze, and posts that were scored before, into rows of the `posts_scored` table.
+
+    They can be read while the block lasts. Scores are kept so long, as telling repetition reads them three times.
+    """
+    scores = posts.transform(scored).unionByName(known.drop("near_duplicate_of")).persist()
+    try:
+        yield scores.transform(marked).select(*POSTS_SCORED.schema.names)
+    finally:
+        scores.unpersist()
 
 
 def start(context: Context) -> list[StreamingQuery]:
@@ -47,8 +51,8 @@ def start(context: Context) -> list[StreamingQuery]:
         spans = touched_spans(batch, context.rules.candle_minutes).get(POSTS_SCORED.name, [])
         if not spans:
             return Outcome(rows_out=0)
-        rows = compute(context, spans)
-        return Outcome(replace(context, rows, spans, transaction_of(batch, number, POSTS_SCORED)))
+        with compute(context, spans) as rows:
+            return Outcome(replace(context, rows, spans, transaction_of(batch, number, POSTS_SCORED)))
 
     times = [
         lake.read_stream(table).where(~F.col(REPEAT.name)).select(F.lit(POSTS_SCORED.name).alias("venue"), "event_time")
@@ -57,16 +61,19 @@ def start(context: Context) -> list[StreamingQuery]:
     return [lake.run(POSTS_SCORED.name, reduce(DataFrame.unionByName, times), write)]
 
 
-def compute(context: Context, spans: Sequence[Span], *, anew: bool = False) -> DataFrame:
+@contextmanager
+def compute(context: Context, spans: Sequence[Span], *, anew: bool = False) -> Iterator[DataFrame]:
     """Compute the posts of these stretches, and of the day after each, which may repeat one of them.
 
-    Those in the table already are taken from it as they were scored, but where it is to be done `anew`.
+    The rows can be read while the block lasts. Posts that the table has are taken from it as they were scored, unless
+    all is to be done `anew`.
     """
     around = within("event_time", widened(spans, before=DAY, after=DAY))
     known = context.lake.read(POSTS_SCORED).where(around if not anew else "false")
     posts = reduce(DataFrame.unionByName, [_posts(context, table, around) for table in INPUTS])
     fresh = posts.join(known.select(*POSTS_SCORED.identity), on=list(POSTS_SCORED.identity), how="left_anti")
-    return plan(fresh, known).where(reached(spans))
+    with plan(fresh, known) as rows:
+        yield rows.where(reached(spans))
 
 
 def _posts(context: Context, table: Table, where: str) -> DataFrame:

@@ -141,6 +141,38 @@ def area(frame: pd.DataFrame, time: str, value: str, title: str, number: str = "
     return chart
 
 
+def sentiment(frame: pd.DataFrame) -> alt.LayerChart:
+    """Draw the mean sentiment of each hour as a bar from 0, and the closing price as a line over it.
+
+    Args:
+        frame: open_time, original_sentiment (-1 to 1), posts (how many), close, price_return (a fraction).
+    """
+    base = alt.Chart(frame).encode(
+        x=alt.X("open_time:T", title=None, scale=_UTC, axis=_CLOCK),
+        tooltip=[
+            _moment("open_time"),
+            alt.Tooltip("original_sentiment:Q", format="+.3f"),
+            "posts:Q",
+            alt.Tooltip("close:Q", format=",.8~g"),
+            alt.Tooltip("price_return:Q", format="+.3%"),
+        ],
+    )
+    bars = base.mark_bar(size=_body_width(len(frame)), opacity=0.6).encode(
+        y=alt.Y("original_sentiment:Q", title="sentiment (bars)", scale=alt.Scale(domain=[-1, 1])),
+        color=alt.condition("datum.original_sentiment >= 0", alt.value(SHORT), alt.value(LONG)),
+    )
+    line = base.mark_line(color=NEUTRAL, point=len(frame) < 40).encode(
+        y=alt.Y(
+            "close:Q",
+            title="close (line)",
+            scale=alt.Scale(zero=False),
+            axis=alt.Axis(format=_readable(frame["close"])),
+        )
+    )
+    chart: alt.LayerChart = alt.layer(bars, line, height=_HEIGHT).resolve_scale(y="independent")
+    return chart
+
+
 def premiums(frame: pd.DataFrame) -> alt.Chart:
     """Draw the newest premium by coin, dearer than the world to the right.
 

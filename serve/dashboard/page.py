@@ -8,7 +8,7 @@ from contracts.errors import CoinlakeError
 from serve.dashboard.ask import Ask
 from serve.dashboard.figures import Figure, figures
 from serve.dashboard.newest import LAKE, LIQUIDATIONS, TOPICS, UNREADABLE, look, moved
-from serve.dashboard.panels import browser, liquidations, markets, pipeline
+from serve.dashboard.panels import browser, liquidations, markets, pipeline, posts
 from serve.dashboard.remembered import Remembered
 
 _HOURS = (1, 3, 6, 24, 72)
@@ -38,6 +38,8 @@ def show(ask: Ask, poll_seconds: float) -> None:
     liquidations.draw(remembered.of(LIQUIDATIONS), hours, symbol or None)
     st.subheader("Markets", anchor="markets")
     markets.draw(remembered.of(LAKE), coin, hours)
+    st.subheader("Posts", anchor="posts")
+    posts.draw(remembered.of(LAKE), coin, hours)
     st.subheader("Pipeline", anchor="pipeline")
     pipeline.draw(remembered)
     st.subheader("Topics", anchor="topics")

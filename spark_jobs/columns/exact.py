@@ -57,6 +57,11 @@ def divide(numerator: Column, denominator: Column) -> Column:
     return F.when(negative, _negated(magnitude)).otherwise(magnitude).try_cast(PRICE)
 
 
+def over(price: Column, base: Column) -> Column:
+    """Say by which part a price is over another: price / base - 1, all eighteen places kept."""
+    return divide(price, base).try_cast(_TERM) - _literal(1, "decimal(1,0)")
+
+
 def _split(value: Column) -> tuple[Column, Column]:
     """Split a decimal(38,18) into decimal(19,0) and decimal(18,18), both with its sign."""
     whole = (value - value % 1).try_cast("decimal(19,0)")

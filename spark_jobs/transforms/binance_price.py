@@ -6,8 +6,8 @@ Its oracle is `pandas.merge_asof(direction="nearest", tolerance=30 s)` per coin.
 import pyspark.sql.functions as F
 from pyspark.sql import Column, DataFrame
 
-from spark_jobs.columns.exact import PRICE, divide, multiply
-from spark_jobs.transforms.market_join import bucket_of_quote, buckets_of, over
+from spark_jobs.columns.exact import PRICE, divide, multiply, over
+from spark_jobs.transforms.market_join import bucket_of_quote, buckets_of
 
 QUOTE = "USDT"
 

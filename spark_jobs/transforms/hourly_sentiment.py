@@ -6,7 +6,7 @@ import pyspark.sql.functions as F
 from pyspark.sql import Column, DataFrame
 
 from contracts.tables import HOURLY_SENTIMENT
-from spark_jobs.columns.exact import PRICE, divide, multiply
+from spark_jobs.columns.exact import PRICE, divide, multiply, over
 from spark_jobs.transforms.roll_up import BINANCE, bucket_of, interval_name
 
 HOUR_MINUTES = 60
@@ -64,7 +64,7 @@ def beside_candles(hours: DataFrame, candles: DataFrame) -> DataFrame:
         .groupBy("coin", "open_time")
         .agg(F.min_by(F.struct("venue", "quote", "open", "close", "volume", "complete"), preference).alias("candle"))
         .select("coin", "open_time", "candle.*")
-        .withColumn("price_return", (divide(F.col("close"), F.col("open")) - 1).cast(PRICE))
+        .withColumn("price_return", over(F.col("close"), F.col("open")).cast(PRICE))
     )
     return (
         hours.join(chosen, on=["coin", "open_time"], how="left")

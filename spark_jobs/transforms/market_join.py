@@ -7,7 +7,7 @@ Reads as a stream-stream join and runs as a batch join too. Its oracle is
 import pyspark.sql.functions as F
 from pyspark.sql import Column, DataFrame
 
-from spark_jobs.columns.exact import PRICE, divide, multiply
+from spark_jobs.columns.exact import PRICE, multiply, over
 
 BUCKET_SECONDS = 300
 """A ticker within the tolerance of a bucket's edge is copied into two: the wider the buckets, the fewer copies are kept
@@ -110,11 +110,6 @@ def price_in_toman(snapshots: DataFrame) -> DataFrame:
         "ticker_offset",
         F.to_date("event_time").alias("date"),
     )
-
-
-def over(price: Column, base: Column) -> Column:
-    """Say by which part a price is over another: price / base - 1."""
-    return divide(price, base).try_cast("decimal(37,18)") - F.lit("1").cast("decimal(1,0)")
 
 
 def bucket_of_quote(time: str) -> Column:

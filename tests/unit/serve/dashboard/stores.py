@@ -48,6 +48,26 @@ def answers() -> dict[str, list[Row]]:
         "candles": [candle, {**candle, "open_time": NOON + 10 * MINUTE, "complete": False}],
         "market_cap": [cap, {**cap, "close_time": NOON + 20 * MINUTE}],
         "base_tmn_premium": [{"coin": "BTC", "base_tmn": Decimal("6385773000"), "premium": Decimal("-0.0021")}],
+        "hourly_sentiment": [
+            {
+                **{"open_time": NOON, "posts": 7, "original_sentiment": Decimal("0.25"), "close": Decimal(4)},
+                **{"price_return": Decimal("0.01")},
+            },
+            {
+                **{"open_time": NOON + 60 * MINUTE, "posts": 2, "original_sentiment": Decimal("-0.5"), "close": None},
+                **{"price_return": None},
+            },
+        ],
+        "posts_newest": [
+            {
+                "event_time": NOON,
+                "compound": 0.5,
+                "text": "to the moon",
+                "language": "en",
+                "followers": 3,
+                "spam_signs": "",
+            }
+        ],
         "gaps": [{"venue": "wallex", "from_time": NOON, "to_time": None, "cause": "HTTP 500", "state": "open"}],
         "gaps_unfilled": [{"unfilled": 1, "open": 1}],
         "rejected": [],

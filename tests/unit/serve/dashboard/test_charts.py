@@ -45,6 +45,15 @@ def test_a_wick_goes_from_low_to_high_and_a_body_from_open_to_close() -> None:
     assert (body["encoding"]["y"]["field"], body["encoding"]["y2"]["field"]) == ("open", "close")
 
 
+def test_sentiment_and_price_are_drawn_to_scales_of_their_own() -> None:
+    rows = frame(answers()["hourly_sentiment"], drawn=["original_sentiment", "close", "price_return"])
+    chart = charts.sentiment(rows).to_dict()
+    bars, line = chart["layer"]
+    assert (bars["encoding"]["y"]["field"], bars["encoding"]["y"]["scale"]["domain"]) == ("original_sentiment", [-1, 1])
+    assert line["encoding"]["y"]["field"] == "close"
+    assert chart["resolve"]["scale"]["y"] == "independent"
+
+
 def test_a_frame_keeps_decimals_that_are_not_drawn() -> None:
     made = frame([{"price": Decimal("0.10"), "at": NOON}, {"price": None, "at": NOON}], drawn=["nothing"])
     assert str(made["price"][0]) == "0.10"

@@ -32,7 +32,7 @@ def test_the_page_has_every_panel_and_the_key_figures() -> None:
         *("Liquidated notional per minute", "By symbol and side", "Largest", "Newest", "Candles of BTC"),
         *("Premium over the base price", "Total market cap (USD)", "Dominance of the largest coin", "Lag by topic"),
         *("Last batch of each table", "Rejected, newest first", "Late rows", "Gaps, newest first", "Reconcile score"),
-        *("Topics", "Newest messages"),
+        *("Topics", "Newest messages", "Price and sentiment of BTC", "Newest posts about BTC"),
     ):
         assert f"**{title}**" in shown, title
     assert {metric.label: metric.value for metric in app.metric} == {

@@ -15,8 +15,10 @@ from contracts.tables import (
     BRONZE_WALLEX,
     CANDLES,
     GAPS,
+    HOURLY_SENTIMENT,
     MARKET_CAP,
     MARKET_SNAPSHOTS,
+    POSTS_SCORED,
     REJECTED,
 )
 from serve.query.query_file import SHIPPED
@@ -274,3 +276,42 @@ async def test_an_empty_lake_says_what_to_run(key: str, params: dict[str, str], 
         assert 'run "coinlake ' in answer.body["error"]
         for query in ("lake_newest", "last_batches"):
             assert (await api.ask(query)).body["rows"] == []
+
+
+def sentiment(hour: int, **changes: object) -> dict[str, Any]:
+    counts = dict.fromkeys(("posts", "spam", "near_duplicates", "scored", "originals"), 1)
+    return {"coin": "BTC", "open_time": at(60 * hour), "close_time": at(60 * hour + 60), **counts, **changes}
+
+
+async def test_hours_of_posts_are_those_of_one_coin_before_its_newest(tmp_path: Path) -> None:
+    lake = lake_in(tmp_path)
+    mean = Decimal("0.123456789012345678")
+    published(
+        lake,
+        HOURLY_SENTIMENT,
+        [*(sentiment(hour, mean_sentiment=mean) for hour in (0, 3, 4)), sentiment(9, coin="ETH")],
+    )
+    found = await rows(tmp_path, lake, "hourly_sentiment", hours="2")
+    assert [part(row, "open_time", "mean_sentiment", "close") for row in found] == [
+        (time(180), "0.123456789012345678", None),
+        (time(240), "0.123456789012345678", None),
+    ]
+
+
+def post(minute: int, **changes: object) -> dict[str, Any]:
+    texts = dict.fromkeys(("post_id", "text", "clean_text"), f"p{minute}")
+    return {
+        **{"coin": "BTC", "venue": "x", "event_time": at(minute), **texts, "language": "en", "model": "m"},
+        **{"spam": False, "spam_signs": "", "compound": 0.5, **changes},
+    }
+
+
+async def test_the_newest_posts_come_with_or_without_spam_and_repetition(tmp_path: Path) -> None:
+    lake = lake_in(tmp_path)
+    posts = [post(0), post(1, spam=True), post(2, near_duplicate_of="p0"), post(3, compound=None), post(4, coin="ETH")]
+    write(lake, POSTS_SCORED, posts)
+    found = await rows(tmp_path, lake, "posts_newest")
+    assert [part(row, "post_id", "compound") for row in found] == [("p3", None), ("p2", 0.5), ("p1", 0.5), ("p0", 0.5)]
+    kept = await rows(tmp_path, lake, "posts_newest", kind="original", limit="1")
+    assert [row["post_id"] for row in kept] == ["p3"]
+    assert len(await rows(tmp_path, lake, "posts_newest", kind="original")) == 2

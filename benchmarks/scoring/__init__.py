@@ -1,0 +1,1 @@
+"""Posts scored by the pandas UDF of our job, and one by one in a plain Python loop."""
