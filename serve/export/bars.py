@@ -42,9 +42,9 @@ def judge(rows: pd.DataFrame, newest: Newest, rules: Rules) -> Judged:
     keys = pd.Series(list(rows[_KEY].itertuples(index=False, name=None)), index=rows.index)
     before = keys.map(lambda key: newest.get(key, BEFORE_ALL)).astype("int64")
     known = pd.concat([rows["at"].astype("int64"), before], axis="columns").max(axis="columns").groupby(keys).cummax()
-    known_before = known.groupby(keys).shift(1).fillna(before).astype("int64")
     bar = rows["at"].astype("int64") // rules.interval * rules.interval
-    late = closed(bar, rows["topic"], known_before, rules)
+    # The row itself counts among what is known, which says the same: it cannot be past the end of its own bar.
+    late = closed(bar, rows["topic"], known, rules)
     # In order of arrival, the last one of a series holds.
     after: dict[Series, int] = dict(zip(keys, known.map(int), strict=True))
     return Judged(rows.assign(bar=bar, late=late), after)

@@ -120,7 +120,9 @@ def _post(message: Message, post: Post) -> tuple[object, ...]:
     _storable(venue=post.venue, post_id=post.post_id, lang=post.lang, author_id=post.author_id)
     if post.text == NULL:
         raise RecordError("expected a text, found the one that stands for a null in the files")
-    statistics = (getattr(post, name) for name in _STATISTICS)
+    statistics = [getattr(post, name) for name in _STATISTICS]
+    if any(number is not None and number not in _INT64 for number in statistics):
+        raise RecordError(f"expected {', '.join(_STATISTICS)} of 64 bits, found a greater one")
     return (
         *(*_place(message), post.venue, post.coin, post.post_id, _at(post)),
         *(post.lang, post.author_id, post.text, *statistics),

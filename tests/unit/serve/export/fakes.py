@@ -1,6 +1,6 @@
 """A feed and a clock that stand for Kafka and the day."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 from serve.export.feed import Lane, Lost, Message
 
@@ -16,7 +16,10 @@ class FakeClock:
 
 
 class ListFeed:
-    """A Feed of arrivals: each `take` hands out the next, or waits in vain once there is no more."""
+    """A Feed of arrivals: each `take` hands out the next, or waits in vain once there is no more.
+
+    `each_take` is called at every one of them.
+    """
 
     def __init__(
         self,
@@ -25,6 +28,7 @@ class ListFeed:
         *,
         seconds_each: float = 0.0,
         lost: Sequence[Lost] = (),
+        each_take: Callable[[], object] = lambda: None,
     ) -> None:
         self.arrivals = list(arrivals)
         self.lost = list(lost)
@@ -32,11 +36,13 @@ class ListFeed:
         self.closed = False
         self._clock = clock
         self._seconds_each = seconds_each
+        self._each_take = each_take
 
     def start(self, positions: Mapping[Lane, int]) -> None:
         self.started_at = positions
 
     def take(self, wait: float) -> Sequence[Message]:
+        self._each_take()
         if not self.arrivals:
             self._clock.now += wait
             return []

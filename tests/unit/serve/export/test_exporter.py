@@ -171,6 +171,26 @@ def test_a_post_of_another_coin_than_its_topic_is_rejected(tmp_path: Path) -> No
     assert len(contents(tmp_path).rejected) == 1
 
 
+def test_a_post_comes_back_as_it_was_written_nuls_at_its_end_too(tmp_path: Path) -> None:
+    texts = ["", "gm\0\0", "\0", "a\0b", "nan", "🚀" * 300]
+    messages = in_lanes([post(str(number), text, likes=number or None) for number, text in enumerate(texts)])
+    exported(tmp_path, messages, iter([2, 2, 2]))
+    assert contents(tmp_path).posts == expected(values_of(messages)).posts
+    assert sorted(row[4] for row in contents(tmp_path).posts) == sorted(texts)
+
+
+def test_of_a_post_that_comes_again_the_first_one_stays(tmp_path: Path) -> None:
+    again = [post("1", "first"), post("1", "second"), post("1", "third", coin="ethereum"), post("2", "fourth")]
+    exported(tmp_path, in_lanes([*again, *again]), iter([1, 3, 4]))
+    assert sorted(table(tmp_path, "posts")["text"]) == ["first", "fourth", "third"]
+
+
+def test_a_count_that_no_table_holds_is_rejected(tmp_path: Path) -> None:
+    exported(tmp_path, in_lanes([post("1", "gm", likes=10**400), post("2", "gm", likes=2**62)]))
+    assert len(contents(tmp_path).rejected) == 1
+    assert list(table(tmp_path, "posts")["likes"]) == [float(2**62)]
+
+
 def test_a_folder_of_other_rules_is_refused(tmp_path: Path) -> None:
     exported(tmp_path, in_lanes([trade(1, "10", 30)]))
     with pytest.raises(ExportError, match=r"made by, interval 60000 ms, found 300000 ms"):

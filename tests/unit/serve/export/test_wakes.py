@@ -78,6 +78,23 @@ def test_it_ends_after_the_part_in_which_it_is_asked_to(tmp_path: Path) -> None:
     assert list(Exporter(tmp_path, RULES, neutral, os.replace).positions.values()) == [10]
 
 
+def test_what_was_gathered_before_it_is_asked_to_end_is_taken_at_once(tmp_path: Path) -> None:
+    clock, stop = FakeClock(), threading.Event()
+    sizes: list[int] = []
+    feed = ListFeed(one_by_one(messages(25)), clock, each_take=lambda: stop.set() if len(feed.arrivals) == 23 else None)
+    export(
+        feed,
+        Exporter(tmp_path, RULES, neutral, os.replace),
+        max_messages=1000,
+        every=10,
+        stop=stop,
+        done=lambda: False,
+        each=lambda part: sizes.append(part.messages),
+        clock=clock,
+    )
+    assert sizes == [3]
+
+
 def test_a_second_export_of_a_folder_is_refused_until_the_first_has_ended(tmp_path: Path) -> None:
     folder = tmp_path / "made" / "here"
     refused = pytest.raises(ExportError, match=r"another export is writing to .*here: one at a time")
