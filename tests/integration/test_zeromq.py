@@ -10,14 +10,23 @@ from contextlib import ExitStack, suppress
 
 import psutil
 import pytest
+import zmq
 
 from contracts.errors import BrokerError, StackError, UndeliveredError
+from contracts.frames import Kind, subscription, unpack
+from contracts.records import Gap, encode
 from contracts.settings import TransportSettings
 from contracts.streams import BITCOIN, COIN_MARKET_CAP, INGEST_GAPS, WALLEX, Stream
 from ingest.clock import Clock
 from ingest.zmq_sink import ZmqSink
 from serve.export.zmq_feed import ZmqFeed
 from tests.integration.zmq_posts_and_ticks import Reading, ids, posts, prices, ticks, transport
+from tests.unit.serve.export.messages import NOON
+
+GAP = Gap(
+    **{"venue": "wallex", "event_time": NOON, "ingest_time": NOON, "symbol": "*", "stream": "wallex"},
+    **{"from_time": NOON, "cause": "a test", "recoverable": False},
+)
 
 
 def sink_of(settings: TransportSettings) -> ZmqSink:
@@ -92,6 +101,32 @@ async def test_it_waits_for_as_many_subscribers_of_each_topic_as_were_asked_for(
             await sending
     assert prices(one.messages) == prices(another.messages) == list(range(10))
     assert sorted(ids(one.messages) + ids(worker.messages)) == list(range(10))
+
+
+async def test_what_a_consumer_subscribes_to_a_moment_after_its_first_topic_is_waited_for() -> None:
+    settings = transport()
+    assert settings.zmq is not None
+    context: zmq.Context[zmq.Socket[bytes]] = zmq.Context()
+    consumer = context.socket(zmq.SUB)
+
+    async def gap_at_once() -> None:
+        async with sink_of(settings) as sink:
+            await sink.start([WALLEX, INGEST_GAPS])
+            await sink.send_poll({INGEST_GAPS: [GAP]})
+
+    sending = asyncio.create_task(gap_at_once())
+    await asyncio.sleep(0.05)
+    consumer.setsockopt(zmq.SUBSCRIBE, subscription("wallex"))
+    consumer.connect(settings.zmq.ticks)
+    await asyncio.sleep(0.05)
+    consumer.setsockopt(zmq.SUBSCRIBE, subscription("ingest_gaps"))
+    await sending
+    taken = []
+    while await asyncio.to_thread(consumer.poll, 500):
+        taken.append(unpack(consumer.recv_multipart()))
+    consumer.close(0)
+    context.term()
+    assert [one.value for one in taken if one.kind is Kind.RECORD] == [encode(GAP)]
 
 
 async def test_a_generator_that_nobody_listens_to_says_which_topics_and_ends() -> None:
