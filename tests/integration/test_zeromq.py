@@ -14,19 +14,16 @@ import zmq
 
 from contracts.errors import BrokerError, StackError, UndeliveredError
 from contracts.frames import Kind, subscription, unpack
-from contracts.records import Gap, encode
+from contracts.records import encode
 from contracts.settings import TransportSettings
 from contracts.streams import BITCOIN, COIN_MARKET_CAP, INGEST_GAPS, WALLEX, Stream
 from ingest.clock import Clock
 from ingest.zmq_sink import ZmqSink
 from serve.export.zmq_feed import ZmqFeed
 from tests.integration.zmq_posts_and_ticks import Reading, ids, posts, prices, ticks, transport
-from tests.unit.serve.export.messages import NOON
+from tests.unit.ingest.fakes import NOON, gap
 
-GAP = Gap(
-    **{"venue": "wallex", "event_time": NOON, "ingest_time": NOON, "symbol": "*", "stream": "wallex"},
-    **{"from_time": NOON, "cause": "a test", "recoverable": False},
-)
+GAP = gap(NOON, written=NOON)
 
 
 def sink_of(settings: TransportSettings) -> ZmqSink:
