@@ -163,7 +163,7 @@ def query_row(found: Asked) -> tuple[str, ...]:
 
 def transport_row(found: Carried) -> tuple[str, ...]:
     """Write one measurement of a transport as cells."""
-    times = (f"{time:.1f}" for time in (found.p50_ms, found.p95_ms, found.p99_ms))
+    times = (f"{time:.2f}" for time in (found.p50_ms, found.p95_ms, found.p99_ms))
     counts = (f"{count:,.0f}" for count in (found.sent, found.lost, found.per_second))
     return found.transport, found.topic, found.mode, *counts, *times
 
