@@ -69,6 +69,12 @@ def test_nothing_is_scored_as_nothing() -> None:
     assert {"clean_text", "language", *SCORES, "model"} == set(found.columns)
 
 
+def test_texts_that_differ_only_after_a_nul_are_texts_of_their_own() -> None:
+    texts = pd.Series(["moon\0 great", "moon\0 terrible"])
+    good, bad = score(texts, pd.Series(["en", "en"]))["compound"]
+    assert good > bad
+
+
 def test_an_unknown_model_is_refused_by_name() -> None:
     with pytest.raises(SettingsError, match="expected a sentiment model out of vader, found oracle"):
         model_of("oracle")

@@ -166,6 +166,16 @@ def test_a_record_exactly_as_far_ahead_as_allowed_is_taken(tmp_path: Path) -> No
     assert len(table(tmp_path, "open_bars")) == 1
 
 
+def test_of_states_of_a_candle_pushed_at_one_time_the_closed_one_is_last(tmp_path: Path) -> None:
+    exported(tmp_path, in_lanes([kline("7", 30, closed=True), kline("9", 30)]))
+    assert list(table(tmp_path, "open_bars")["last"]) == [7.0]
+
+
+def test_of_quotes_of_one_time_under_one_name_the_greater_id_is_last(tmp_path: Path) -> None:
+    exported(tmp_path, in_lanes([quote(20, "7", 30), quote(3, "9", 30)]))
+    assert list(table(tmp_path, "open_bars")["last"]) == [7.0]
+
+
 def test_a_post_of_another_coin_than_its_topic_is_rejected(tmp_path: Path) -> None:
     exported(tmp_path, placed([("bitcoin", "1", encode(post("1", "gm", coin="ethereum")))]))
     assert len(contents(tmp_path).rejected) == 1
