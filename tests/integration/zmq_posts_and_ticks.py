@@ -10,6 +10,8 @@ from typing import Any, Self
 from benchmarks.transports.ports import free_pair
 from contracts.settings import TransportSettings
 from contracts.streams import Stream
+from ingest.clock import Clock
+from ingest.zmq_sink import ZmqSink
 from serve.export.feed import Lost, Message
 from serve.export.zmq_feed import ZmqFeed
 from tests.unit.contracts.test_posts import post
@@ -91,3 +93,21 @@ class Reading:
             if not taken and self._feed.caught_up():
                 break
         self._feed.close()
+
+
+def sink_of(settings: TransportSettings) -> ZmqSink:
+    assert settings.zmq is not None
+    return ZmqSink(settings.zmq, settings, Clock())
+
+
+async def publish(settings: TransportSettings, *polls: dict[Stream, list[object]]) -> str:
+    """Send polls in one run, and return its name."""
+    async with sink_of(settings) as sink:
+        await sink.start({stream: None for poll in polls for stream in poll})
+        for poll in polls:
+            await sink.send_poll(poll)  # type: ignore[arg-type]
+    return sink.run
+
+
+def missing(reading: Reading) -> list[int]:
+    return [number for lost in reading.lost for number in range(lost.offset, lost.next_offset)]
