@@ -30,6 +30,7 @@ usage: entrypoint.sh COMMAND [ARGUMENT ...]
   show             a coin's candles
   explain          one candle, back to its messages
   gaps             the holes on record
+  tail             messages of topics, over Kafka or ZeroMQ
   asof             what the tables said at a time
   reconcile        candles beside the exchange's own
   env              export lines for pandas, DuckDB and others
@@ -56,7 +57,7 @@ case "${command}" in
     moving-average | serve-live | serve-query | serve-dashboard)
         exec coinlake "$@"
         ;;
-    show | explain | gaps | asof | reconcile | env | shell)
+    show | explain | gaps | tail | asof | reconcile | env | shell)
         exec coinlake "$@"
         ;;
     spark-master)

@@ -18,11 +18,13 @@ from benchmarks.measure import Ending, Run
 from benchmarks.plans import OURS
 from benchmarks.program import write_json
 from benchmarks.query_api import Asked
+from benchmarks.transports.measured import Carried
 
 RUN_HEADER = ("rows", "plan", "seconds", "rows/s", "CPU s", "server CPU s", "job peak MiB", "peak MiB", "objects")
 INGEST_HEADER = ("ingest", "polls", "records/s", "CPU us/record", "ack p50 ms", "ack p99 ms")
 CONNECT_HEADER = ("connect", "rows", "rows/s", "Connect us/row", "QuestDB us/row", "p50 ms", "p99 ms")
 QUERY_HEADER = ("query API", "query", "clients", "requests/s", "failed", "rows/answer", "p50 ms", "p99 ms", "cores")
+TRANSPORT_HEADER = ("transport", "topic", "mode", "sent", "lost", "messages/s", "p50 ms", "p95 ms", "p99 ms")
 FILE_WIDTH = 140
 """How wide the tables may be where they are not printed to a terminal."""
 
@@ -42,6 +44,7 @@ class Results(msgspec.Struct, frozen=True, kw_only=True):
     growth: Mapping[str, float] = {}
     connect: Sequence[Stored] = ()
     query_api: Sequence[Asked] = ()
+    transports: Sequence[Carried] = ()
 
 
 def growth_of(sizes: Sequence[Size]) -> dict[str, float]:
@@ -158,6 +161,13 @@ def query_row(found: Asked) -> tuple[str, ...]:
     )
 
 
+def transport_row(found: Carried) -> tuple[str, ...]:
+    """Write one measurement of a transport as cells."""
+    times = (f"{time:.2f}" for time in (found.p50_ms, found.p95_ms, found.p99_ms))
+    counts = (f"{count:,.0f}" for count in (found.sent, found.lost, found.per_second))
+    return found.transport, found.topic, found.mode, *counts, *times
+
+
 def stage_rows(sizes: Sequence[Size]) -> tuple[tuple[str, ...], list[tuple[str, ...]]]:
     """Write the seconds of every stage of ours by size: a header, and a row a size."""
     runs = [run for size in sizes for run in size.runs if run.stages]
@@ -185,6 +195,8 @@ def show(results: Results) -> None:
         _print(console, CONNECT_HEADER, [connect_row(found) for found in results.connect], names=1)
     if results.query_api:
         _print(console, QUERY_HEADER, [query_row(found) for found in results.query_api], names=2)
+    if results.transports:
+        _print(console, TRANSPORT_HEADER, [transport_row(found) for found in results.transports], names=3)
     for size in results.sizes:
         for reason in size.not_compared:
             console.print(f"{size.rows:,} rows, not compared: {reason}")

@@ -7,12 +7,13 @@ Secrets are `SecretStr`: masked in `repr`, in logs and in error messages.
 
 import os
 from pathlib import Path
-from typing import Annotated, Literal, Self, TypeVar
+from typing import Annotated, Any, Literal, Self, TypeVar
 
 from pydantic import AfterValidator, BeforeValidator, Field, SecretStr, ValidationError, model_validator
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 from contracts.errors import SettingsError
+from contracts.transport import KAFKA, ZmqAddress, known_transport, zmq_address
 
 
 def home() -> Path:
@@ -103,14 +104,14 @@ class SettingsGroup(BaseSettings):
     model_config = SettingsConfigDict(env_prefix="COINLAKE_", frozen=True, extra="ignore", env_ignore_empty=True)
 
     @classmethod
-    def load(cls) -> Self:
-        """Read and validate this group of settings.
+    def load(cls, **given: Any) -> Self:
+        """Read and validate this group of settings; what is given by name goes before the environment.
 
         Raises:
             SettingsError: a value is missing or cannot be used; the message names each variable.
         """
         try:
-            return cls(_env_file=(stack_env(), Path(".env").absolute()))
+            return cls(_env_file=(stack_env(), Path(".env").absolute()), **given)
         except ValidationError as error:
             raise SettingsError("; ".join(_explain(cls, problem) for problem in error.errors())) from None
 
@@ -136,6 +137,28 @@ class KafkaSettings(SettingsGroup):
     """Where Kafka is."""
 
     kafka_bootstrap_servers: str = "127.0.0.1:9092"
+
+
+class TransportSettings(SettingsGroup):
+    """By which transport generators hand out records and consumers take them, and the limits of ZeroMQ's."""
+
+    transport: Annotated[str, AfterValidator(known_transport)] = KAFKA
+    """`kafka`, or `zmq://HOST:PORT`: there a generator binds and a consumer connects."""
+    wait_for_subscribers: Annotated[int, Field(ge=0)] = 1
+    """How many subscribers each topic must have before a generator on ZeroMQ begins; what has none is lost."""
+    wait_for_subscribers_seconds: Seconds = 60
+    """How long it waits for them."""
+    zmq_high_water_mark: Annotated[int, Field(ge=1)] = 20_000
+    """How many messages wait for one consumer at most, on each side: of ticks, more are lost to it; work waits."""
+    zmq_delivery_seconds: Seconds = 30
+    """How long work waits for a worker before a poll counts as undelivered."""
+    zmq_linger_seconds: Seconds = 10
+    """How long a generator that ends goes on sending what waits."""
+
+    @property
+    def zmq(self) -> ZmqAddress | None:
+        """Where ZeroMQ's sockets are, None where Kafka is the transport."""
+        return None if self.transport == KAFKA else zmq_address(self.transport)
 
 
 class LakeSettings(SettingsGroup):

@@ -25,7 +25,8 @@ class Stream(msgspec.Struct, frozen=True, kw_only=True):
     `key` are the fields of the Kafka key, joined by ":". `identity` are the fields that make two
     records the same event. `symbol` is the field that chooses the partition, so that all rows of
     one symbol share one even when the key is longer. `only` is a field and the value it has in all records of this
-    stream, where another stream carries the same type of record.
+    stream, where another stream carries the same type of record. `work` says that each record is for one worker of
+    several, where the transport tells work from what everybody hears.
     """
 
     topic: str
@@ -34,6 +35,7 @@ class Stream(msgspec.Struct, frozen=True, kw_only=True):
     identity: tuple[str, ...]
     symbol: str
     only: tuple[str, str] | None = None
+    work: bool = False
 
     def carries(self, record: Record) -> bool:
         """Say whether a record is one of this stream."""
@@ -101,6 +103,7 @@ def _posts(coin: str) -> Stream:
         identity=("venue", "post_id"),
         symbol="post_id",
         only=("coin", coin),
+        work=True,
     )
 
 

@@ -11,21 +11,20 @@ import aiohttp
 import structlog
 
 from contracts.errors import BrokerError, SettingsError, UndeliveredError
-from contracts.settings import IngestSettings, JobSettings, KafkaSettings
+from contracts.settings import IngestSettings, JobSettings, KafkaSettings, TransportSettings
 from contracts.streams import INGEST_GAPS, INGEST_REJECTED
 from ingest import logs
 from ingest.clock import Clock
 from ingest.follow import Follower
 from ingest.health import health_server
 from ingest.http import AiohttpClient
-from ingest.kafka_sink import KafkaSink
-from ingest.kafka_tail import KafkaTail
 from ingest.metrics import Metrics
 from ingest.runner import Outcome, Poller
 from ingest.sink import Sink
 from ingest.source import Surroundings
 from ingest.sources.binance.connection import ATTEMPTS_PER_MINUTE
 from ingest.sources.x.refusals import WINDOW_SECONDS as X_WINDOW_SECONDS
+from ingest.transport import sink_of, tail_of, unless_stopped
 from ingest.venues import BY_DEFAULT, POLLED, PUSHED, VENUES
 from ingest.web_socket import connector
 from ingest.weight import WeightBudget
@@ -52,8 +51,9 @@ async def generate(
     stop: asyncio.Event,
     clock: Clock | None = None,
     once: bool = False,
+    transport: TransportSettings | None = None,
 ) -> int:
-    """Take venues into Kafka: `polls` polls of each, or until `stop` is set where it is None. Returns the exit code.
+    """Take `polls` polls of venues to Kafka or over ZeroMQ (None: until `stop` is set); return the exit code.
 
     Pushed feeds are followed for as long as these polls take, or, where it is `once`, filled up to now.
 
@@ -61,19 +61,19 @@ async def generate(
 
     Raises:
         SettingsError: a venue is not known.
-        BrokerError: Kafka cannot be reached at the start, or the producer cannot go on.
+        BrokerError: Kafka cannot be reached at the start, or the producer cannot go on; on ZeroMQ nobody subscribes.
         TopicError: a topic does not exist.
-        StackError: the health port is in use.
+        StackError: the health port is in use, or the address that ZeroMQ is to have.
         UndeliveredError: records, or the Gap that stands for them, were not acknowledged at the end.
     """
     for venue in venues:
         if venue not in VENUES:
             raise SettingsError(f"expected a venue out of {', '.join(VENUES)}, found {venue}")
-    clock = clock or Clock()
+    clock, transport = clock or Clock(), transport or TransportSettings(_env_file=None)
     metrics = Metrics(venues, clock.monotonic)
     async with (
         aiohttp.ClientSession() as session,
-        KafkaSink(kafka.kafka_bootstrap_servers) as sink,
+        sink_of(transport, kafka, clock) as sink,
         health_server(metrics, ingest.poll_seconds, ingest.health_port, ingest.health_host) as port,
     ):
         http = AiohttpClient(session, timeout_seconds=ingest.request_timeout_seconds, now=clock.now)
@@ -91,7 +91,8 @@ async def generate(
         sources = [POLLED[venue](ingest, around) for venue in venues if venue in POLLED]
         feeds = [PUSHED[venue](ingest, around) for venue in venues if venue in PUSHED]
         filled = [*(source.stream for source in sources), *(feed.stream for feed in feeds)]
-        await sink.start([*filled, INGEST_GAPS, INGEST_REJECTED])
+        if not await unless_stopped(sink.start([*filled, INGEST_GAPS, INGEST_REJECTED]), stop):
+            return 0
         metrics.watch_in_flight(lambda: sink.in_flight)
         pollers = [
             Poller(source, sink, metrics, clock, interval_seconds=ingest.poll_seconds, stop=stop) for source in sources
@@ -99,7 +100,7 @@ async def generate(
         followers = [
             Follower(source, sink, metrics, clock, stop=stop, drain_seconds=ingest.drain_seconds) for source in feeds
         ]
-        tail = KafkaTail(kafka.kafka_bootstrap_servers)
+        tail = tail_of(transport, kafka)
         await asyncio.gather(*(poller.resume(tail) for poller in pollers), *(feed.resume(tail) for feed in followers))
         structlog.get_logger().info("generator_started", venues=",".join(venues), polls=polls, health_port=port)
         seconds = None if polls is None or once else polls * ingest.poll_seconds
@@ -167,6 +168,7 @@ def run(
     once: bool = False,
     duration: dt.timedelta | None = None,
     log_format: logs.LogFormat = "logfmt",
+    transport: TransportSettings | None = None,
 ) -> int:
     """Run the generator until it ends or SIGTERM or SIGINT asks it to, and return its exit code.
 
@@ -182,6 +184,6 @@ def run(
         stop = asyncio.Event()
         for number in (signal.SIGTERM, signal.SIGINT):
             asyncio.get_running_loop().add_signal_handler(number, stop.set)
-        return await generate(ingest, kafka, job, venues=venues, polls=polls, stop=stop, once=once)
+        return await generate(ingest, kafka, job, venues=venues, polls=polls, stop=stop, once=once, transport=transport)
 
     return asyncio.run(with_signals())

@@ -11,13 +11,12 @@ import msgspec
 
 from contracts.errors import SettingsError
 from contracts.records import Post, Record, Rejected
-from contracts.settings import JobSettings, KafkaSettings
+from contracts.settings import JobSettings, KafkaSettings, TransportSettings
 from contracts.streams import INGEST_REJECTED, POSTS, Stream
-from ingest.clock import utc_now
-from ingest.kafka_sink import KafkaSink
-from ingest.kafka_tail import KafkaTail
+from ingest.clock import Clock, utc_now
 from ingest.posts_file import VENUE, read_posts
 from ingest.sink import Sink, route
+from ingest.transport import sink_of, tail_of
 
 BATCH_RECORDS = 500
 
@@ -47,7 +46,14 @@ def stream_named(coin: str) -> Stream:
     raise SettingsError(f"expected a coin of {', '.join(stream.topic for stream in POSTS)}, found {coin}")
 
 
-def import_posts(path: Path, coin: str, kafka: KafkaSettings, job: JobSettings, watch: Watch) -> Imported:
+def import_posts(
+    path: Path,
+    coin: str,
+    kafka: KafkaSettings,
+    job: JobSettings,
+    watch: Watch,
+    transport: TransportSettings | None = None,
+) -> Imported:
     """Send the posts of a file that the topic does not hold yet, and the rows that are none to `ingest_rejected`.
 
     A run that was killed is taken up by the next: what the topics hold is not sent again.
@@ -55,18 +61,20 @@ def import_posts(path: Path, coin: str, kafka: KafkaSettings, job: JobSettings, 
     Raises:
         SettingsError: the coin has no topic, or the file cannot be read.
         NoDataError: there is no such file.
-        BrokerError, TopicError: Kafka cannot be reached, or a topic is not there.
-        UndeliveredError: Kafka did not acknowledge a batch.
+        BrokerError, TopicError: Kafka cannot be reached, or a topic is not there; on ZeroMQ no worker came.
+        UndeliveredError: Kafka did not acknowledge a batch, or no worker took it.
     """
-    return asyncio.run(_import(path, stream_named(coin), kafka, job, watch))
+    transport = transport or TransportSettings(_env_file=None)
+    return asyncio.run(_import(path, stream_named(coin), kafka, job, watch, transport))
 
 
-async def _import(path: Path, stream: Stream, kafka: KafkaSettings, job: JobSettings, watch: Watch) -> Imported:
-    servers = kafka.kafka_bootstrap_servers
+async def _import(
+    path: Path, stream: Stream, kafka: KafkaSettings, job: JobSettings, watch: Watch, transport: TransportSettings
+) -> Imported:
     max_ahead = dt.timedelta(seconds=job.max_ahead_seconds)
-    async with KafkaSink(servers) as sink:
+    async with sink_of(transport, kafka, Clock()) as sink:
         await sink.start([stream, INGEST_REJECTED])
-        tail = KafkaTail(servers)
+        tail = tail_of(transport, kafka)
         known = set().union(*[await tail.names(VENUE, one, name_of) for one in (stream, INGEST_REJECTED)])
         return await send_new(read_posts(path, stream, utc_now(), max_ahead), known, sink, watch)
 

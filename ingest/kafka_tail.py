@@ -19,6 +19,9 @@ from ingest.source import poll_time
 _MESSAGES = 12_000
 """Offsets read from the end of each partition: more than two polls of the largest answer (5000 coins)."""
 
+_SILENCE_SECONDS = 10.0
+"""How long Kafka may give nothing before the end of a topic is reached."""
+
 _PUSHED_MESSAGES = 20_000
 """The same of a pushed stream, whose holes within are found again: some minutes of trades, an hour of klines."""
 
@@ -34,7 +37,9 @@ _SILENT = logging.getLogger("ingest.librdkafka")
 class KafkaTail:
     """Tail over Kafka; each call opens a consumer, reads to the end and closes it."""
 
-    def __init__(self, bootstrap_servers: str, *, seconds: float = 10, pushed_messages: int = _PUSHED_MESSAGES) -> None:
+    def __init__(
+        self, bootstrap_servers: str, *, seconds: float = _SILENCE_SECONDS, pushed_messages: int = _PUSHED_MESSAGES
+    ) -> None:
         self._bootstrap_servers = bootstrap_servers
         self._pushed_messages = pushed_messages
         self._seconds = seconds

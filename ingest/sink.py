@@ -1,7 +1,7 @@
 """Where records go, and where a start reads what went there before."""
 
 import datetime as dt
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Protocol
 
 from contracts.records import Gap, Record
@@ -50,3 +50,6 @@ class Tail(Protocol):
 
     async def newest_records(self, venue: str, stream: Stream, symbols: Sequence[str]) -> Sequence[Record]:
         """Return the newest records of a venue in its stream, of each partition in order, some of each symbol."""
+
+    async def names(self, venue: str, stream: Stream, name: Callable[[Record], bytes]) -> set[bytes]:
+        """Return the names of all records of a venue in a topic, however many."""

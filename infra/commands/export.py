@@ -6,6 +6,8 @@ from typing import Annotated
 
 import typer
 
+from infra.transport import TRANSPORT, transport_settings
+
 
 def register(app: typer.Typer) -> None:
     """Add the commands."""
@@ -23,7 +25,10 @@ def hdf5(
     folder: Annotated[Path, typer.Argument(help="where the files are, or will be: one a UTC day")],
     topic: Annotated[list[str] | None, typer.Option(help="a topic to take; all of prices and posts without it")] = None,
     every: Annotated[str | None, typer.Option(help="how often to wake, such as 10s")] = None,
-    once: Annotated[bool, typer.Option("--once", help="take what is there now, and end")] = False,
+    once: Annotated[
+        bool, typer.Option("--once", help="take what is there now, over ZeroMQ until the generator ends, and end")
+    ] = False,
+    transport: Annotated[str | None, typer.Option(help=TRANSPORT)] = None,
     accept_loss: Annotated[
         bool, typer.Option("--accept-loss", help="go on where retention took messages; the hole is put on record")
     ] = False,
@@ -38,8 +43,8 @@ def hdf5(
     from infra.terminal import say
     from sentiment.score import score
     from serve.export.exporter import Exporter, export
+    from serve.export.feeds import feed_of
     from serve.export.folder_lock import locked
-    from serve.export.kafka_feed import KafkaFeed
     from serve.export.parse import chosen
     from serve.export.settings import ExportSettings, rules_of
 
@@ -48,7 +53,8 @@ def hdf5(
     seconds = parse_duration(every).total_seconds() if every else settings.export_every_seconds
     with stop_on_signals() as stop, locked(folder):
         exporter = Exporter(folder, rules_of(settings, JobSettings.load()), score, os.replace)
-        feed = KafkaFeed(KafkaSettings.load(), topics, lose=exporter.note_lost if accept_loss else None)
+        lose = exporter.note_lost if accept_loss else None
+        feed = feed_of(transport_settings(transport), KafkaSettings.load(), topics, lose=lose)
         try:
             feed.start(exporter.positions)
             say(f"takes {', '.join(topics)} into {folder}, every {seconds:g} s")

@@ -1,4 +1,4 @@
-"""`coinlake generate`: take what the venues say into Kafka."""
+"""`coinlake generate`: take what the venues say into Kafka, or hand it out over ZeroMQ."""
 
 from enum import StrEnum
 from typing import Annotated
@@ -8,6 +8,7 @@ import typer
 from contracts.errors import SettingsError
 from contracts.settings import IngestSettings, JobSettings, KafkaSettings
 from infra.durations import parse_duration
+from infra.transport import TRANSPORT, transport_settings
 
 
 class LogForm(StrEnum):
@@ -37,9 +38,13 @@ def generate(
         bool, typer.Option("--once", help="poll each venue one time, and fill what is pushed up to now")
     ] = False,
     forever: Annotated[bool, typer.Option("--forever", help="until SIGTERM or Ctrl-C")] = False,
+    transport: Annotated[str | None, typer.Option(help=TRANSPORT)] = None,
+    wait_for_subscribers: Annotated[
+        int | None, typer.Option(help="on ZeroMQ: how many subscribers each topic must have before it begins")
+    ] = None,
     log_format: Annotated[LogForm, typer.Option(help="how log lines on standard error are written")] = LogForm.LOGFMT,
 ) -> None:
-    """Poll the venues on a fixed grid and follow what they push, into Kafka; what was missed is filled or a Gap."""
+    """Poll venues on a fixed grid and follow what they push, into Kafka or over ZeroMQ; what is missed is a Gap."""
     from ingest import generate as generator
     from ingest.venues import BY_DEFAULT
 
@@ -53,5 +58,6 @@ def generate(
         once=once,
         duration=None if forever else parse_duration(duration),
         log_format=log_format.value,
+        transport=transport_settings(transport, wait_for_subscribers=wait_for_subscribers),
     )
     raise typer.Exit(code)

@@ -26,10 +26,10 @@ import pandas as pd
 from serve.export import bars, day_file, positions, progress_file, rejected_file
 from serve.export.bars import Newest
 from serve.export.day_file import DAY_MS, Added
-from serve.export.feed import Feed, Message
+from serve.export.feed import Feed, Lost, Message
 from serve.export.parse import Parsed, parse
 from serve.export.posts import Score
-from serve.export.progress_file import Lost, Progress
+from serve.export.progress_file import Progress
 from serve.export.replaced_file import Replace, remove_copies
 from serve.export.settings import Rules
 
@@ -74,8 +74,8 @@ class Exporter:
             self._progress.positions[one.lane] = one.next_offset
         self._progress.write(progress_file.path_of(self._folder), self._rules, self._replace)
 
-    def commit(self, messages: Sequence[Message]) -> Part:
-        """Bring messages into the files.
+    def commit(self, messages: Sequence[Message], lost: Sequence[Lost] = ()) -> Part:
+        """Bring messages into the files, and beside them which others were found to be lost.
 
         Raises:
             ExportError: a file cannot be read or written. What was not replaced is taken again at the next start.
@@ -100,7 +100,9 @@ class Exporter:
         if parsed.refused:
             rejected_file.add(rejected_file.path_of(self._folder), parsed.refused, upto, self._replace)
         self._count(messages, parsed)
-        progress.positions, progress.newest = upto, newest
+        progress.positions = positions.furthest(upto, {one.lane: one.next_offset for one in lost})
+        progress.lost.extend(lost)
+        progress.newest = newest
         progress.write(progress_file.path_of(self._folder), self._rules, self._replace)
         days = {day_file.path_of(self._folder, day): added for day, added in changed.items()}
         return Part(len(messages), len(parsed.refused), days)
@@ -152,8 +154,11 @@ def export(
         wakes_at = clock() + every
         while len(batch) < max_messages and (left := wakes_at - clock()) > 0 and not stop.is_set() and not done():
             batch.extend(feed.take(min(left, _WAIT_SECONDS)))
+        lost = feed.losses()
         if batch:
-            each(exporter.commit(batch))
+            each(exporter.commit(batch, lost))
+        elif lost:
+            exporter.note_lost(lost)
         if stop.is_set() or done():
             return
 

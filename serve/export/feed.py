@@ -22,6 +22,14 @@ class Message(NamedTuple):
     value: bytes
 
 
+class Lost(NamedTuple):
+    """Messages that were gone before they were taken: from `offset` up to but not including `next_offset`."""
+
+    lane: Lane
+    offset: int
+    next_offset: int
+
+
 class Feed(Protocol):
     """Hands out messages, of each lane in order."""
 
@@ -36,6 +44,12 @@ class Feed(Protocol):
 
     def take(self, wait: float) -> Sequence[Message]:
         """Return what has arrived, at the latest after `wait` seconds; nothing where nothing came."""
+
+    def losses(self) -> Sequence[Lost]:
+        """Return what was found missing by the messages taken since the last call; of Kafka there is none."""
+
+    def caught_up(self) -> bool:
+        """Say whether all was handed out: of Kafka what topics held at the start, of ZeroMQ a run that has ended."""
 
     def close(self) -> None:
         """Let go of the connection."""

@@ -9,8 +9,7 @@ from confluent_kafka import Message as KafkaMessage
 
 from contracts.errors import BrokerError, ExportError, TopicError
 from contracts.settings import KafkaSettings
-from serve.export.feed import Lane, Message
-from serve.export.progress_file import Lost
+from serve.export.feed import Lane, Lost, Message
 
 _MESSAGES = 1000
 """At most so many are handed out at once."""
@@ -103,6 +102,10 @@ class KafkaFeed:
             if (error := message.error()) is not None:
                 self._judge(error, message)
         return taken
+
+    def losses(self) -> Sequence[Lost]:
+        """Return nothing: what retention took is found at the start, and `lose` is told of it."""
+        return ()
 
     def caught_up(self) -> bool:
         """Say whether all that the topics held at the start was handed out."""

@@ -4,28 +4,20 @@ from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import NamedTuple, Self
+from typing import Self
 
 import pandas as pd
 
 from contracts.errors import ExportError
 from serve.export import hdf5_tables, positions
 from serve.export.bars import Series
-from serve.export.feed import Lane
+from serve.export.feed import Lane, Lost
 from serve.export.layout import COUNTS, LOST, NEWEST, POSITIONS, PROGRESS_TABLES, RULES, SERIES, Table
 from serve.export.replaced_file import Replace, opened, rewritten
 from serve.export.settings import Rules
 
 _COUNTED = ("messages", "without_price", "rejected")
 _MILLISECOND_NS = 1_000_000
-
-
-class Lost(NamedTuple):
-    """Messages that were gone before they were taken: from `offset` up to but not including `next_offset`."""
-
-    lane: Lane
-    offset: int
-    next_offset: int
 
 
 @dataclass

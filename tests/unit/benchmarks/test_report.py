@@ -9,8 +9,9 @@ import msgspec
 from benchmarks.chart import draw
 from benchmarks.lakehouse import Size
 from benchmarks.measure import Ending, Run
-from benchmarks.report import growth_of, problems_of, run_row, stage_rows
+from benchmarks.report import growth_of, problems_of, run_row, stage_rows, transport_row
 from benchmarks.same_results import Agreement
+from benchmarks.transports.measured import Carried
 
 
 def run(plan: str = "ours", rows: int = 1000, seconds: float = 10, ending: Ending = Ending.FINISHED) -> Run:
@@ -91,3 +92,11 @@ def test_a_run_survives_json() -> None:
     written = msgspec.json.encode(before)
     assert json.loads(written)["ending"] == "not finished"
     assert msgspec.json.decode(written, type=Run) == before
+
+
+def test_a_transport_shows_what_was_sent_and_lost_and_how_long_it_took() -> None:
+    carried = Carried(
+        **{"transport": "zmq", "topic": "wallex", "mode": "1,000/s", "sent": 20_000, "arrived": 19_000, "lost": 1000},
+        **{"per_second": 1000.4, "p50_ms": 0.16, "p95_ms": 3.04, "p99_ms": 15.55},
+    )
+    assert transport_row(carried) == ("zmq", "wallex", "1,000/s", "20,000", "1,000", "1,000", "0.16", "3.04", "15.55")

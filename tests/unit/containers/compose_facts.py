@@ -116,7 +116,7 @@ def commands() -> dict[str, list[str]]:
     }
 
 
-def _passed(
+def passed(
     *groups: type[SettingsGroup], without: Sequence[str] = (), optional: Sequence[str] = (), **defaults: str
 ) -> dict[str, str]:
     """Return how compose passes groups of settings on: secrets required, others with a default of the containers."""
@@ -131,19 +131,19 @@ def _passed(
 
 
 def environments() -> dict[str, Environment]:
-    kafka_settings = _passed(KafkaSettings, kafka_bootstrap_servers=INSIDE)
-    lake = _passed(LakeSettings, s3_endpoint=MINIO)
-    job = _passed(JobSettings)
-    root = _passed(StoreRootSettings)
+    kafka_settings = passed(KafkaSettings, kafka_bootstrap_servers=INSIDE)
+    lake = passed(LakeSettings, s3_endpoint=MINIO)
+    job = passed(JobSettings)
+    root = passed(StoreRootSettings)
     of_live = [field for field in SparkSettings.model_fields if field.startswith("spark_live_")]
-    driver = _passed(SparkSettings, without=(*OF_THE_IMAGE, *of_live, "spark_master", "spark_driver_host"))
-    average = _passed(MovingAverageSettings)
+    driver = passed(SparkSettings, without=(*OF_THE_IMAGE, *of_live, "spark_master", "spark_driver_host"))
+    average = passed(MovingAverageSettings)
     others = [field for field in SparkSettings.model_fields if field not in of_live]
-    live = _passed(LiveSettings, without=OF_THE_IMAGE, optional=("live_token",), live_open="true")
+    live = passed(LiveSettings, without=OF_THE_IMAGE, optional=("live_token",), live_open="true")
     generator = {
         **kafka_settings,
         **job,
-        **_passed(IngestSettings, optional=("x_bearer_token",)),
+        **passed(IngestSettings, optional=("x_bearer_token",)),
         "COINLAKE_HEALTH_HOST": "0.0.0.0",
         "COINLAKE_HEALTH_PORT": str(HEALTH_PORT),
     }
@@ -190,7 +190,7 @@ def environments() -> dict[str, Environment]:
         "moving-average": {
             **kafka_settings,
             **average,
-            **_passed(SparkSettings, without=(*OF_THE_IMAGE, *others)),
+            **passed(SparkSettings, without=(*OF_THE_IMAGE, *others)),
         },
         "live": {
             **kafka_settings,
@@ -202,15 +202,15 @@ def environments() -> dict[str, Environment]:
         "query": {
             **kafka_settings,
             **lake,
-            **_passed(QuestDbSettings, questdb_host="questdb"),
-            **_passed(QuerySettings, optional=("query_token",), query_open="true"),
+            **passed(QuestDbSettings, questdb_host="questdb"),
+            **passed(QuerySettings, optional=("query_token",), query_open="true"),
             "COINLAKE_QUERY_ORIGINS": f"http://query:{QUERY_PORT},${{COINLAKE_QUERY_ORIGINS:-}}",
             "COINLAKE_QUERY_HOST": "0.0.0.0",
             "COINLAKE_QUERY_PORT": str(QUERY_PORT),
         },
         "dashboard": {
-            **_passed(ClientSettings, optional=("query_token",)),
-            **_passed(DashboardSettings),
+            **passed(ClientSettings, optional=("query_token",)),
+            **passed(DashboardSettings),
             "COINLAKE_QUERY_URL": f"http://query:{QUERY_PORT}",
             "COINLAKE_DASHBOARD_HOST": "0.0.0.0",
             "COINLAKE_DASHBOARD_PORT": str(DASHBOARD_PORT),
@@ -297,7 +297,7 @@ def _connect_environment() -> Environment:
     return {
         "KAFKA_HEAP_OPTS": heap,
         "KAFKA_JVM_PERFORMANCE_OPTS": other,
-        **_passed(KafkaSettings, kafka_bootstrap_servers=INSIDE),
+        **passed(KafkaSettings, kafka_bootstrap_servers=INSIDE),
         "CONNECT_LISTENER": f"http://0.0.0.0:{LIQUIDATIONS.connect_port}",
         "COINLAKE_QUESTDB_HOST": "questdb",
         "COINLAKE_QUESTDB_HTTP_PORT": str(QuestDbSettings.model_fields["questdb_http_port"].default),

@@ -16,11 +16,13 @@ PATHS = {
     "base": "docker-compose.yml",
     "crypto": "docker-compose-crypto.yml",
     "brokers": "docker-compose-brokers.yml",
+    "zmq": "docker-compose-zmq.yml",
     "dockerfile": "Dockerfile",
     "dockerignore": ".dockerignore",
     "entrypoint": "entrypoint.sh",
     "simulator_env": "infra/compose/simulator.env",
     "page": "docs/containers.md",
+    "zmq_page": "docs/zeromq.md",
 }
 
 
@@ -31,11 +33,13 @@ class ContainerFiles:
     base: str
     crypto: str
     brokers: str
+    zmq: str
     dockerfile: str
     dockerignore: str
     entrypoint: str
     simulator_env: str
     page: str
+    zmq_page: str
 
     @classmethod
     def read(cls) -> Self:
@@ -49,6 +53,10 @@ class ContainerFiles:
     def three_brokers(self) -> Document:
         """Parse the compose file that puts two brokers beside the one of the base."""
         return dict(yaml.safe_load(self.brokers))
+
+    def without_kafka(self) -> Document:
+        """Parse the compose file that has ZeroMQ in Kafka's place."""
+        return dict(yaml.safe_load(self.zmq))
 
     def entrypoint_commands(self) -> list[str]:
         """Return the words that entrypoint.sh acts on, in its order, help left out."""

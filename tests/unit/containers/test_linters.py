@@ -9,7 +9,7 @@ import pytest
 from tests.unit.containers.files import ROOT
 
 BIN = Path(sys.executable).parent
-COMPOSE = ("docker-compose.yml", "docker-compose-crypto.yml", "docker-compose-brokers.yml")
+COMPOSE = ("docker-compose.yml", "docker-compose-crypto.yml", "docker-compose-brokers.yml", "docker-compose-zmq.yml")
 LINTERS = {
     "compose schema": ["check-jsonschema", "--builtin-schema", "vendor.compose-spec", *COMPOSE],
     "hadolint": ["hadolint", "Dockerfile"],

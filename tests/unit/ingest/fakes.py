@@ -145,6 +145,9 @@ class FakeTail:
     async def newest_records(self, venue: str, stream: Stream, symbols: Sequence[str]) -> Sequence[Record]:
         return self._records
 
+    async def names(self, venue: str, stream: Stream, name: Callable[[Record], bytes]) -> set[bytes]:
+        return {name(record) for record in self._records}
+
 
 class FakeHttp:
     """An HttpClient that plays answers and keeps the requests."""

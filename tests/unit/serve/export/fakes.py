@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Mapping, Sequence
 
-from serve.export.feed import Lane, Message
+from serve.export.feed import Lane, Lost, Message
 
 
 class FakeClock:
@@ -27,9 +27,11 @@ class ListFeed:
         clock: FakeClock,
         *,
         seconds_each: float = 0.0,
+        lost: Sequence[Lost] = (),
         each_take: Callable[[], object] = lambda: None,
     ) -> None:
         self.arrivals = list(arrivals)
+        self.lost = list(lost)
         self.started_at: Mapping[Lane, int] | None = None
         self.closed = False
         self._clock = clock
@@ -46,6 +48,13 @@ class ListFeed:
             return []
         self._clock.now += min(wait, self._seconds_each)
         return self.arrivals.pop(0)
+
+    def losses(self) -> Sequence[Lost]:
+        lost, self.lost = self.lost, []
+        return lost
+
+    def caught_up(self) -> bool:
+        return not self.arrivals
 
     def close(self) -> None:
         self.closed = True

@@ -5,12 +5,13 @@ import threading
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
+import pandas as pd
 import pytest
 
 from contracts.errors import BrokerError, ExportError, SettingsError
 from contracts.settings import JobSettings, KafkaSettings
 from serve.export.exporter import Exporter, Part, export
-from serve.export.feed import Message
+from serve.export.feed import Lane, Lost, Message
 from serve.export.folder_lock import locked
 from serve.export.kafka_feed import KafkaFeed
 from serve.export.parse import chosen
@@ -137,3 +138,19 @@ def test_lateness_and_what_is_ahead_are_those_of_the_jobs() -> None:
 def test_an_interval_that_does_not_divide_a_day_is_refused(seconds: int) -> None:
     with pytest.raises(ValueError, match="expected seconds that divide a day"):
         ExportSettings(export_interval_seconds=seconds)
+
+
+def test_what_a_feed_found_lost_is_on_record_with_the_part_in_which_it_was_found(tmp_path: Path) -> None:
+    given, hole = messages(3), Lost(Lane("binance_agg_trades", "0"), 1, 2)
+    clock = FakeClock()
+    parts(tmp_path, ListFeed([[given[0], given[2]]], clock, lost=[hole]), clock)
+    lost = pd.read_hdf(tmp_path / "progress.h5", "lost")
+    assert lost.to_dict("records") == [{"topic": "binance_agg_trades", "lane": "0", "offset": 1, "next_offset": 2}]
+    assert Exporter(tmp_path, RULES, neutral, os.replace).positions == {hole.lane: 3}
+
+
+def test_a_loss_beside_which_nothing_came_is_on_record_too(tmp_path: Path) -> None:
+    hole, clock = Lost(Lane("wallex", "run"), 0, 9), FakeClock()
+    assert parts(tmp_path, ListFeed([[]], clock, lost=[hole]), clock) == []
+    assert Exporter(tmp_path, RULES, neutral, os.replace).positions == {hole.lane: 9}
+    assert list(pd.read_hdf(tmp_path / "progress.h5", "lost")["next_offset"]) == [9]
