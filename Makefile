@@ -32,7 +32,7 @@ reconcile: setup ## make candles of the klines in DATA and compare them with the
 	@test -e $(DATA) || { echo "expected archives of Binance's klines in $(DATA), found nothing: make reconcile DATA=FOLDER" >&2; exit 1; }
 	@$(BIN)/coinlake reconcile $(DATA) --own-lake
 
-bench: setup ## measure ingest, the job beside a plain one, archives beside DuckDB and Polars, Connect, the query API: tables, JSON, a chart (45 minutes)
+bench: setup ## measure ingest, the job beside a plain one, archives beside DuckDB and Polars, Connect, the query API, transports, scoring: tables, JSON, a chart (45 minutes)
 	@$(BIN)/python -m benchmarks $(BENCH_FLAGS)
 
 bench-live: setup ## measure the live chart: event to painted frame, 1,000 clients, engines side by side (50 minutes, needs Chromium)

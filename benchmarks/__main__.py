@@ -18,6 +18,7 @@ from benchmarks.plans import DEFAULT_PLANS, PLANS
 from benchmarks.program import main_of
 from benchmarks.query_api import CLIENTS, measure_query_api
 from benchmarks.report import Results, archive_problems, growth_of, keep, problems_of, show
+from benchmarks.scoring.measured import POSTS, measure_scoring
 from benchmarks.transports.measured import measure_transports
 from contracts.settings import JobSettings, home
 from infra.spark.settings import SparkSettings
@@ -35,6 +36,7 @@ class Part(StrEnum):
     CONNECT = "connect"
     QUERY_API = "query-api"
     TRANSPORTS = "transports"
+    SCORING = "scoring"
 
 
 def bench(
@@ -45,7 +47,7 @@ def bench(
     trades: Annotated[int, typer.Option(min=10, help="how many aggregate trades the archives hold")] = TRADES,
     plans: Annotated[str, typer.Option(help=f"which to run, of {', '.join(PLANS)}")] = DEFAULT_PLANS,
 ) -> None:
-    """Measure ingest, the plans from Kafka to published tables, archives to candles, Connect, queries, transports."""
+    """Measure ingest, plans from Kafka to tables, archives to candles, Connect, queries, transports and scoring."""
     chosen = plans.split(",")
     if unknown := [name for name in chosen if name not in PLANS]:
         raise typer.BadParameter(f"expected plans of {', '.join(PLANS)}, found {', '.join(unknown)}")
@@ -80,6 +82,9 @@ def bench(
     if only in (None, Part.TRANSPORTS):
         say("transports: Kafka and ZeroMQ side by side")
         results = keep(msgspec.structs.replace(results, transports=measure_transports(folder)), folder)
+    if only in (None, Part.SCORING):
+        say(f"scoring: {POSTS:,} posts by the UDF and in a plain loop")
+        results = keep(msgspec.structs.replace(results, scoring=measure_scoring(folder)), folder)
     show(results)
     say(f"everything is in {folder}")
     if problems := [*problems_of(results.sizes), *archive_problems(results.archives)]:

@@ -18,6 +18,7 @@ from benchmarks.measure import Ending, Run
 from benchmarks.plans import OURS
 from benchmarks.program import write_json
 from benchmarks.query_api import Asked
+from benchmarks.scoring.measured import Scored, scored_row
 from benchmarks.transports.measured import Carried
 
 RUN_HEADER = ("rows", "plan", "seconds", "rows/s", "CPU s", "server CPU s", "job peak MiB", "peak MiB", "objects")
@@ -25,6 +26,7 @@ INGEST_HEADER = ("ingest", "polls", "records/s", "CPU us/record", "ack p50 ms", 
 CONNECT_HEADER = ("connect", "rows", "rows/s", "Connect us/row", "QuestDB us/row", "p50 ms", "p99 ms")
 QUERY_HEADER = ("query API", "query", "clients", "requests/s", "failed", "rows/answer", "p50 ms", "p99 ms", "cores")
 TRANSPORT_HEADER = ("transport", "topic", "mode", "sent", "lost", "messages/s", "p50 ms", "p95 ms", "p99 ms")
+SCORING_HEADER = ("scoring", "posts", "posts/s", "scoring s", "all s", "peak MiB")
 FILE_WIDTH = 140
 """How wide the tables may be where they are not printed to a terminal."""
 
@@ -45,6 +47,7 @@ class Results(msgspec.Struct, frozen=True, kw_only=True):
     connect: Sequence[Stored] = ()
     query_api: Sequence[Asked] = ()
     transports: Sequence[Carried] = ()
+    scoring: Sequence[Scored] = ()
 
 
 def growth_of(sizes: Sequence[Size]) -> dict[str, float]:
@@ -197,6 +200,8 @@ def show(results: Results) -> None:
         _print(console, QUERY_HEADER, [query_row(found) for found in results.query_api], names=2)
     if results.transports:
         _print(console, TRANSPORT_HEADER, [transport_row(found) for found in results.transports], names=3)
+    if results.scoring:
+        _print(console, SCORING_HEADER, [scored_row(found) for found in results.scoring], names=1)
     for size in results.sizes:
         for reason in size.not_compared:
             console.print(f"{size.rows:,} rows, not compared: {reason}")

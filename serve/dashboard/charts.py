@@ -13,6 +13,8 @@ _ABOVE = alt.Legend(orient="top")
 _HEIGHT, _TALL = 260, 360
 _ROW = 21
 """The height of one bar among bars with names."""
+_LEAST_SENTIMENT = 0.2
+"""A scale of sentiment reaches at least so far: hours that say little are not drawn as if they said much."""
 
 
 def per_minute(liquidations: pd.DataFrame) -> alt.Chart:
@@ -142,11 +144,12 @@ def area(frame: pd.DataFrame, time: str, value: str, title: str, number: str = "
 
 
 def sentiment(frame: pd.DataFrame) -> alt.LayerChart:
-    """Draw the mean sentiment of each hour as a bar from 0, and the closing price as a line over it.
+    """Draw the mean sentiment of each hour as a bar from 0 in the middle, and the closing price as a line over it.
 
     Args:
         frame: open_time, original_sentiment (-1 to 1), posts (how many), close, price_return (a fraction).
     """
+    most = max(_LEAST_SENTIMENT, 1.1 * frame["original_sentiment"].abs().max())
     base = alt.Chart(frame).encode(
         x=alt.X("open_time:T", title=None, scale=_UTC, axis=_CLOCK),
         tooltip=[
@@ -158,7 +161,7 @@ def sentiment(frame: pd.DataFrame) -> alt.LayerChart:
         ],
     )
     bars = base.mark_bar(size=_body_width(len(frame)), opacity=0.6).encode(
-        y=alt.Y("original_sentiment:Q", title="sentiment (bars)", scale=alt.Scale(domain=[-1, 1])),
+        y=alt.Y("original_sentiment:Q", title="sentiment (bars)", scale=alt.Scale(domain=[-most, most], nice=False)),
         color=alt.condition("datum.original_sentiment >= 0", alt.value(SHORT), alt.value(LONG)),
     )
     line = base.mark_line(color=NEUTRAL, point=len(frame) < 40).encode(
