@@ -4,12 +4,13 @@ import logging
 import time
 from collections.abc import Callable, Mapping, Sequence
 
-from confluent_kafka import OFFSET_INVALID, Consumer, KafkaError, KafkaException, TopicPartition
+from confluent_kafka import Consumer, KafkaError, KafkaException, TopicPartition
 from confluent_kafka import Message as KafkaMessage
 
 from contracts.errors import BrokerError, ExportError, TopicError
 from contracts.settings import KafkaSettings
 from serve.export.feed import Lane, Lost, Message
+from serve.kafka_offsets import first_and_next
 
 _MESSAGES = 1000
 """At most so many are handed out at once."""
@@ -142,12 +143,9 @@ class KafkaFeed:
         return [Lane(topic, str(partition)) for partition in sorted(found.partitions)]
 
     def _bounds(self, consumer: Consumer, lane: Lane) -> tuple[int, int]:
-        """Ask the broker for the first and the next offset."""
-        bounds = consumer.get_watermark_offsets(TopicPartition(lane.topic, int(lane.name)), timeout=self._ask_seconds)
-        if bounds is None or OFFSET_INVALID in bounds:
-            raise KafkaException(KafkaError(KafkaError._TIMED_OUT))
-        low, high = bounds
-        return low, high
+        return first_and_next(
+            consumer, lane.topic, int(lane.name), self._ask_seconds, patience=self._ask_seconds, clock=self._clock
+        )
 
     def _reached(self, lane: Lane, offset: int) -> None:
         if offset >= self._ends.get(lane, 0):

@@ -7,11 +7,12 @@ import threading
 from collections.abc import Callable, Sequence
 
 import structlog
-from confluent_kafka import OFFSET_INVALID, Consumer, KafkaError, KafkaException, Message, TopicPartition
+from confluent_kafka import Consumer, KafkaError, KafkaException, Message, TopicPartition
 
 from contracts.errors import RecordError
 from contracts.settings import KafkaSettings
 from contracts.streams import CRYPTO_DATA_AGGREGATED
+from serve.kafka_offsets import first_and_next
 from serve.live.backlog import Backlog
 from serve.live.clock import Clock
 from serve.live.feed import Batch, Take
@@ -109,7 +110,9 @@ class KafkaFeed:
         topic = consumer.list_topics(self._topic, timeout=_ASK_SECONDS).topics[self._topic]
         if topic.error is not None:
             raise KafkaException(topic.error)
-        bounds = {partition: self._bounds(consumer, partition) for partition in topic.partitions}
+        bounds = {
+            partition: first_and_next(consumer, self._topic, partition, _ASK_SECONDS) for partition in topic.partitions
+        }
         if any(self._next.get(partition, 0) > high for partition, (_, high) in bounds.items()):
             self._start_anew()
         since = int(self._clock.wall_ms()) - self._history_ms
@@ -187,19 +190,11 @@ class KafkaFeed:
             return
         self._heard_at = now
         try:
-            self._bounds(consumer, next(iter(self._next)))
+            first_and_next(consumer, self._topic, next(iter(self._next)), _ASK_SECONDS)
         except KafkaException as error:
             self._judge(error.args[0])
         else:
             self._problem = None
-
-    def _bounds(self, consumer: Consumer, partition: int) -> tuple[int, int]:
-        """Ask the broker for the first and the next offset."""
-        bounds = consumer.get_watermark_offsets(TopicPartition(self._topic, partition), timeout=_ASK_SECONDS)
-        if bounds is None or OFFSET_INVALID in bounds:
-            raise KafkaException(KafkaError(KafkaError._TIMED_OUT))
-        low, high = bounds
-        return low, high
 
     def _start_anew(self) -> None:
         self._starts_anew = True
