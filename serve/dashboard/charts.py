@@ -172,7 +172,7 @@ def sentiment(frame: pd.DataFrame) -> alt.LayerChart:
             axis=alt.Axis(format=_readable(frame["close"])),
         )
     )
-    chart: alt.LayerChart = alt.layer(bars, line, height=_HEIGHT).resolve_scale(y="independent")
+    chart: alt.LayerChart = alt.layer(bars, line, height=_TALL).resolve_scale(y="independent")
     return chart
 
 
