@@ -11,7 +11,7 @@ from serve.published import uri_of
 def exports(lake: LakeSettings, kafka: KafkaSettings) -> Iterator[str]:
     """Write one `export NAME=value` a line, keys in clear text; a key that is not set is left out.
 
-    `CANDLES`, `MARKET_CAP` and `MARKET_SNAPSHOTS` are the published tables.
+    The published tables have their names in capitals: `CANDLES`, `MARKET_CAP`.
     """
     for name, value in _variables(lake, kafka).items():
         if value:

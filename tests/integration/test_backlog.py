@@ -12,7 +12,7 @@ from pydantic import SecretStr
 
 from benchmarks.market import fill
 from contracts.settings import KafkaSettings, LakeSettings
-from contracts.tables import BRONZE_COIN_MARKET_CAP, BRONZE_WALLEX, CANDLES, MARKET_CAP, MARKET_SNAPSHOTS, PUBLISHED
+from contracts.tables import BRONZE_COIN_MARKET_CAP, BRONZE_WALLEX, CANDLES, MARKET_CAP, MARKET_SNAPSHOTS
 from infra.crashtest.compare import compare
 from infra.crashtest.lake import LakeUnderTest, lake_of
 from infra.spark.backlog import backlog as messages_behind
@@ -27,7 +27,7 @@ FILLED = {"COINLAKE_JOIN_FILL_ROWS": "0"}
 _BUILT = (MARKET_SNAPSHOTS, CANDLES, MARKET_CAP)
 FROM_TWO_VENUES = {
     *(table.name for table in (BRONZE_COIN_MARKET_CAP, BRONZE_WALLEX, *_BUILT)),
-    *(f"published {table.name}" for table in PUBLISHED),
+    *(f"published {table.name}" for table in _BUILT),
 }
 """The tables that have rows when nothing comes from Binance."""
 
