@@ -100,8 +100,6 @@ def _text(value: object) -> str | int | bool | None:
         return value.isoformat()
     if isinstance(value, bytes):
         return value.hex()
-    if isinstance(value, float):
-        return repr(value)
     if value is None or isinstance(value, str | int | bool):
         return value
     raise TypeError(f"expected a value of a Delta table, found {type(value).__name__}")
