@@ -38,7 +38,7 @@ def tail(
         raise SettingsError(f"expected topics of {', '.join(known)}, found {', '.join(unknown)}")
 
     def say(lost: Lost) -> None:
-        print(f"lost: {lost.lane.topic} from {lost.offset} up to but not {lost.next_offset}", file=sys.stderr)
+        print(f"lost: {lost.lane.topic} from {lost.offset} up to but not including {lost.next_offset}", file=sys.stderr)
 
     with contextlib.closing(feed_of(settings, KafkaSettings.load(), list(dict.fromkeys(topics)))) as feed:
         feed.start({})
