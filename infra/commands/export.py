@@ -57,7 +57,7 @@ def hdf5(
         feed = feed_of(transport_settings(transport), KafkaSettings.load(), topics, lose=lose)
         try:
             feed.start(exporter.positions)
-            say(f"takes {', '.join(topics)} into {folder}, every {seconds:g} s")
+            say(f"takes {', '.join(topics)} into {folder}, {'once' if once else f'every {seconds:g} s'}")
             export(
                 feed,
                 exporter,
