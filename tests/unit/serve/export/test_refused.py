@@ -76,6 +76,12 @@ def test_a_broken_file_is_an_error_that_names_it_and_stays_as_it_is(tmp_path: Pa
     assert not list(tmp_path.glob(".*.new"))
 
 
+def test_half_a_copy_that_cannot_be_removed_is_an_error(tmp_path: Path) -> None:
+    (tmp_path / ".2024-03-19.h5.new").mkdir()
+    with pytest.raises(ExportError, match=r"expected a folder to write to, found: .*2024-03-19.h5.new"):
+        exporter(tmp_path)
+
+
 @pytest.mark.parametrize(
     ("feed", "lane"),
     [
