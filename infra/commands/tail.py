@@ -28,10 +28,12 @@ def tail(
     other workers.
     """
     from contracts.settings import KafkaSettings
+    from ingest import logs
     from serve.export.feed import Lost
     from serve.export.feeds import feed_of
     from serve.export.tail import lines
 
+    logs.configure()
     settings = transport_settings(transport)
     known = [stream.topic for stream in STREAMS]
     if unknown := [topic for topic in topics if topic not in known]:
