@@ -4,6 +4,8 @@ import os
 import subprocess
 from pathlib import Path
 
+import pytest
+
 from tests.integration.conftest import COINLAKE
 from tests.integration.zmq_posts_and_ticks import transport
 
@@ -27,6 +29,7 @@ def test_an_import_that_waits_for_a_worker_says_so_on_standard_error(tmp_path: P
     assert "event=waiting_for_subscribers" in ended.stderr
 
 
+@pytest.mark.timeout(60)
 def test_a_tail_of_a_silent_publisher_prints_no_line_that_is_no_message(tmp_path: Path) -> None:
     command = [*COINLAKE, "tail", "wallex"]
     with subprocess.Popen(
