@@ -41,6 +41,7 @@ def hdf5(
     from infra.durations import parse_duration
     from infra.export_progress import shown, stop_on_signals
     from infra.terminal import say
+    from ingest import logs
     from sentiment.score import score
     from serve.export.exporter import Exporter, export
     from serve.export.feeds import feed_of
@@ -48,6 +49,7 @@ def hdf5(
     from serve.export.parse import chosen
     from serve.export.settings import ExportSettings, rules_of
 
+    logs.configure()
     settings = ExportSettings.load()
     topics = chosen(topic or ())
     seconds = parse_duration(every).total_seconds() if every else settings.export_every_seconds
@@ -57,7 +59,7 @@ def hdf5(
         feed = feed_of(transport_settings(transport), KafkaSettings.load(), topics, lose=lose)
         try:
             feed.start(exporter.positions)
-            say(f"takes {', '.join(topics)} into {folder}, every {seconds:g} s")
+            say(f"takes {', '.join(topics)} into {folder}, {'once' if once else f'every {seconds:g} s'}")
             export(
                 feed,
                 exporter,

@@ -26,7 +26,9 @@ def import_posts(
     nothing: over it the whole file is sent again each time, to the workers that are there.
     """
     from infra.posts_progress import showing_progress
+    from ingest import logs
     from ingest.import_posts import import_posts as import_file
 
+    logs.configure()
     with showing_progress(path) as watch:
         import_file(path, coin, KafkaSettings.load(), JobSettings.load(), watch, transport_settings(transport))

@@ -28,17 +28,19 @@ def tail(
     other workers.
     """
     from contracts.settings import KafkaSettings
+    from ingest import logs
     from serve.export.feed import Lost
     from serve.export.feeds import feed_of
     from serve.export.tail import lines
 
+    logs.configure()
     settings = transport_settings(transport)
     known = [stream.topic for stream in STREAMS]
     if unknown := [topic for topic in topics if topic not in known]:
         raise SettingsError(f"expected topics of {', '.join(known)}, found {', '.join(unknown)}")
 
     def say(lost: Lost) -> None:
-        print(f"lost: {lost.lane.topic} from {lost.offset} up to but not {lost.next_offset}", file=sys.stderr)
+        print(f"lost: {lost.lane.topic} from {lost.offset} up to but not including {lost.next_offset}", file=sys.stderr)
 
     with contextlib.closing(feed_of(settings, KafkaSettings.load(), list(dict.fromkeys(topics)))) as feed:
         feed.start({})

@@ -39,7 +39,7 @@ class Feed(Protocol):
         Raises:
             BrokerError: what hands the messages out cannot be reached.
             TopicError: a topic does not exist.
-            ExportError: a lane no longer holds what comes at its position.
+            ExportError: a lane no longer holds what comes at its position, or is of another transport.
         """
 
     def take(self, wait: float) -> Sequence[Message]:

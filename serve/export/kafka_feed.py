@@ -10,6 +10,7 @@ from confluent_kafka import Message as KafkaMessage
 from contracts.errors import BrokerError, ExportError, TopicError
 from contracts.settings import KafkaSettings
 from serve.export.feed import Lane, Lost, Message
+from serve.export.positions import demand_lanes
 from serve.kafka_offsets import first_and_next
 
 _MESSAGES = 1000
@@ -52,9 +53,10 @@ class KafkaFeed:
         Raises:
             BrokerError: no broker answers.
             TopicError: a topic does not exist.
-            ExportError: a topic no longer holds what comes at a position (and nobody is told what is lost), or it was
-                made anew since.
+            ExportError: a topic no longer holds what comes at a position (and nobody is told what is lost), it was
+                made anew since, or the positions are those of another transport.
         """
+        demand_lanes(positions, str.isdecimal, "partitions of Kafka")
         consumer = Consumer(self._configuration(), logger=_SILENT)
         self._consumer = consumer
         try:

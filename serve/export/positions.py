@@ -1,9 +1,10 @@
 """Positions: of each lane, the offset that comes next."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 
 import pandas as pd
 
+from contracts.errors import ExportError
 from serve.export.feed import Lane, Message
 
 Positions = Mapping[Lane, int]
@@ -19,6 +20,20 @@ def frame_of(positions: Positions) -> pd.DataFrame:
     """Make the rows of their table, in the order of the lanes."""
     rows = [(lane.topic, lane.name, offset) for lane, offset in sorted(positions.items())]
     return pd.DataFrame(rows, columns=["topic", "lane", "offset"]).astype({"offset": "int64"})
+
+
+def demand_lanes(positions: Positions, is_ours: Callable[[str], bool], expected: str) -> None:
+    """Make sure that a folder was not made over another transport: its offsets would say nothing, its rows come again.
+
+    Raises:
+        ExportError: a lane has a name that this transport gives to none.
+    """
+    for lane in positions:
+        if not is_ours(lane.name):
+            raise ExportError(
+                f"expected positions of {expected}, found {lane.name!r} of topic {lane.topic}: these files were made"
+                " over another transport; export to another folder"
+            )
 
 
 def after(messages: Iterable[Message], before: Positions) -> dict[Lane, int]:

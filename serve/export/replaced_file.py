@@ -69,10 +69,17 @@ def opened(path: Path) -> Iterator[pd.HDFStore]:
 
 
 def remove_copies(folder: Path) -> int:
-    """Remove the copies that a killed export left half written, and return how many there were."""
+    """Remove the copies that a killed export left half written, and return how many there were.
+
+    Raises:
+        ExportError: one of them cannot be removed, as in a folder that may only be read.
+    """
     left = list(folder.glob(f".*{_NEW}"))
-    for copy in left:
-        copy.unlink()
+    try:
+        for copy in left:
+            copy.unlink()
+    except OSError as error:
+        raise ExportError(f"expected a folder to write to, found: {error}") from None
     return len(left)
 
 

@@ -7,10 +7,11 @@ import structlog
 import zmq
 
 from contracts.errors import ExportError
-from contracts.frames import PRESENT, RUNS, Framed, Kind, end_heard, subscription, unpack
+from contracts.frames import PRESENT, RUN_BYTES, RUNS, Framed, Kind, end_heard, subscription, unpack
 from contracts.settings import TransportSettings
 from contracts.streams import Stream
 from serve.export.feed import Lane, Lost, Message
+from serve.export.positions import demand_lanes
 from serve.export.sequences import Sequences
 
 _MESSAGES = 1000
@@ -64,7 +65,11 @@ class ZmqFeed:
         """Connect; nobody needs to be there yet. What a lane has had since the position given for it is a loss.
 
         Nothing is sent again: a position says what was taken before, not what is to come.
+
+        Raises:
+            ExportError: the positions are those of another transport.
         """
+        demand_lanes(positions, _is_run, "runs of a generator over ZeroMQ")
         self._sequences = Sequences(positions)
         self._heard_at = self._monotonic()
         ticks = self._socket(zmq.SUB)
@@ -147,3 +152,7 @@ class ZmqFeed:
             socket.close()
         self._sockets.clear()
         self._context.term()
+
+
+def _is_run(name: str) -> bool:
+    return len(name) == 2 * RUN_BYTES

@@ -42,7 +42,7 @@ def _expected(kind: DataType) -> str:
         return f"a number with at most {kind.precision - kind.scale} digits before the point"
     return {
         "string": "text",
-        "timestamp": "a UTC time such as 2024-03-19T22:05:00.000Z",
+        "timestamp": "a UTC time from 1970 on, such as 2024-03-19T22:05:00.000Z",
         "bigint": "a whole number",
         "boolean": "true or false",
         "binary": "base64",

@@ -66,7 +66,7 @@ SPOILED = (
     Spoiled(
         "wallex",
         ticker(event_time="yesterday"),
-        "event_time: expected a UTC time such as 2024-03-19T22:05:00.000Z, found yesterday",
+        "event_time: expected a UTC time from 1970 on, such as 2024-03-19T22:05:00.000Z, found yesterday",
     ),
     Spoiled("coin_market_cap", quote(cmc_id="one"), "cmc_id: expected a whole number, found one"),
     Spoiled("coin_market_cap", quote(price=None), "price: expected a value, found none"),

@@ -54,7 +54,7 @@ def landed(
 
 
 NUMBER = "price: expected a number with at most 20 digits before the point, found "
-TIME = "expected a UTC time such as 2024-03-19T22:05:00.000Z, found "
+TIME = "expected a UTC time from 1970 on, such as 2024-03-19T22:05:00.000Z, found "
 NOT_JSON = "expected a JSON object, found text that is none"
 BAD: dict[str, tuple[bytes | None, str]] = {
     "no value (a tombstone)": (None, "expected a JSON object, found an empty message"),

@@ -8,6 +8,7 @@ from serve.dashboard.panels.panel import panel, some
 from serve.dashboard.panels.table import table
 
 NONE_YET = "no post about this coin yet: `coinlake generate --venue x_bitcoin` or `coinlake import-posts` takes them in"
+NONE_NEW = "no such post about this coin on the two newest days that have posts"
 SENTIMENT = "Bars: the mean, from -1 to 1, of an hour's posts but spam and near-duplicates. Line: the closing price."
 _FIRST = ("event_time", "compound", "text", "language", "followers", "spam_signs")
 
@@ -22,4 +23,4 @@ def draw(ask: Ask, coin: str, hours: int) -> None:
         if drawn["close"].isna().all():
             st.caption("no candle of these hours: prices are not drawn")
     with right, panel(f"Newest posts about {coin}", "Without spam and near-duplicates."):
-        table(some(ask("posts_newest", coin=coin, kind="original", limit=10), NONE_YET), first=_FIRST)
+        table(some(ask("posts_newest", coin=coin, kind="original", limit=10), NONE_NEW), first=_FIRST)

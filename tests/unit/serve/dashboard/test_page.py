@@ -62,6 +62,14 @@ def test_a_store_that_is_down_takes_its_panels_alone() -> None:
     assert "**Candles of BTC**" in texts(app)
 
 
+def test_where_no_new_post_is_original_the_page_does_not_say_that_there_never_was_one() -> None:
+    stores = Stores()
+    stores.answers["posts_newest"] = []
+    shown = texts(page(stores))
+    assert "no such post about this coin on the two newest days that have posts" in shown
+    assert "no post about this coin yet" not in shown
+
+
 def test_what_is_chosen_is_asked() -> None:
     stores = Stores()
     app = page(stores)
