@@ -1,4 +1,4 @@
-"""Run both and compare: rows a second, CPU, memory, and whether every score is the same."""
+"""Run both and compare: posts a second, memory, and whether every score is the same."""
 
 import re
 import shutil

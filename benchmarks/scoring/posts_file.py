@@ -18,7 +18,7 @@ _A_MINUTE = 500
 def write_posts(path: Path, count: int, market: Market) -> None:
     """Write so many posts about bitcoin as Parquet: what a post of bronze has, as far as it is scored.
 
-    The generated texts are few; each has its number added, so that none is scored for another.
+    Some generated texts repeat others; each has its number added, so that none is scored for another.
     """
     tape = GeneratedPosts(market, _A_MINUTE)
     newest = id_at(int(_NOON.timestamp() * 1000))

@@ -55,12 +55,15 @@ def beside_candles(hours: DataFrame, candles: DataFrame) -> DataFrame:
     Takes rows of `candles`, of which those of an hour and of SERIES count. `price_return` = close / open - 1. An hour
     without such a candle has nulls there.
     """
-    preference = F.array_position(
-        F.array(*(_series(venue, quote) for venue, quote in SERIES)), _series("venue", "quote")
+    preference = F.coalesce(
+        *(
+            F.when((F.col("venue") == venue) & (F.col("quote") == quote), F.lit(place))
+            for place, (venue, quote) in enumerate(SERIES)
+        )
     )
     chosen = (
         candles.where(F.col("interval") == interval_name(HOUR_MINUTES))
-        .where(preference > 0)
+        .where(preference.isNotNull())
         .groupBy("coin", "open_time")
         .agg(F.min_by(F.struct("venue", "quote", "open", "close", "volume", "complete"), preference).alias("candle"))
         .select("coin", "open_time", "candle.*")
@@ -72,10 +75,6 @@ def beside_candles(hours: DataFrame, candles: DataFrame) -> DataFrame:
         .withColumn("date", F.to_date("open_time"))
         .select(*HOURLY_SENTIMENT.schema.names)
     )
-
-
-def _series(venue: str, quote: str) -> Column:
-    return F.concat_ws("/", *(F.col(name) if name in ("venue", "quote") else F.lit(name) for name in (venue, quote)))
 
 
 def _mean(value: Column) -> Column:

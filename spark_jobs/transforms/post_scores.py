@@ -8,14 +8,12 @@ from pyspark.sql.types import StructField, StructType
 
 from contracts.streams import SYMBOLS_OF_POSTS
 from contracts.tables import POSTS_SCORED
+from sentiment.model import SCORES
 from sentiment.score import score
 from sentiment.spam import spam_of
 
 _TOLD = ("coin", "venue", "post_id", "event_time", "author_id", "followers", "text")
-_SCORED = (
-    *("clean_text", "language", "negative", "neutral", "positive", "compound", "model"),
-    *("spam", "spam_signs"),
-)
+_SCORED = ("clean_text", "language", *SCORES, "model", "spam", "spam_signs")
 
 
 def _judge(texts: pd.Series, languages: pd.Series) -> pd.DataFrame:

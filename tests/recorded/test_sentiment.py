@@ -17,7 +17,7 @@ from sentiment.spam import spam_of
 from spark_jobs import build_hourly_sentiment, score_posts
 from spark_jobs.transforms.post_scores import symbol_of
 from tests.integration import posts_oracle
-from tests.streaming.rows import half_up
+from tests.streaming.rows import CANDLE, half_up
 
 DATA = Path(__file__).parents[3] / "shared" / "data" / "x"
 FILES = ("bitcoin_2021-11-10.jsonl", "account_timeline_bitcoin_to_2018-06.jsonl")
@@ -26,10 +26,6 @@ COLUMNS = {
     "event_time": "timestamp",
     **{"author_id": "string", "followers": "bigint", "lang": "string", "text": "string"},
 }
-CANDLE = (
-    "venue string, quote string, coin string, interval string, open_time timestamp, open decimal(38,18),"
-    " close decimal(38,18), volume decimal(38,18), complete boolean"
-)
 
 pytestmark = pytest.mark.skipif(not DATA.is_dir(), reason=f"the recorded posts are not at {DATA}")
 

@@ -18,6 +18,11 @@ from contracts.tables import BRONZE_COIN_MARKET_CAP, BRONZE_WALLEX, Table
 Row = dict[str, Any]
 NOON = dt.datetime(2024, 3, 19, 12, tzinfo=dt.UTC)
 PLACES = Decimal(1).scaleb(-18)
+CANDLE = (
+    "venue string, quote string, coin string, interval string, open_time timestamp, open decimal(38,18),"
+    " close decimal(38,18), volume decimal(38,18), complete boolean"
+)
+"""What of a candle stands beside an hour of posts."""
 
 
 def at(seconds: float) -> dt.datetime:

@@ -12,15 +12,11 @@ from contracts.tables import HOURLY_SENTIMENT
 from spark_jobs.transforms.hourly_sentiment import beside_candles, by_hour
 from spark_jobs.transforms.near_duplicates import marked
 from tests.integration import posts_oracle
-from tests.streaming.rows import NOON, exactly
+from tests.streaming.rows import CANDLE, NOON, exactly
 
 POST = (
     "coin string, venue string, post_id string, event_time timestamp, clean_text string, compound double,"
     " followers bigint, spam boolean, near_duplicate_of string"
-)
-CANDLE = (
-    "venue string, quote string, coin string, interval string, open_time timestamp, open decimal(38,18),"
-    " close decimal(38,18), volume decimal(38,18), complete boolean"
 )
 FIVE = "alpha beta gamma delta epsilon"
 FOUR_OF_FIVE = "alpha beta gamma delta"
