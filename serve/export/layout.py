@@ -5,6 +5,8 @@ from typing import Literal, NamedTuple
 
 import pandas as pd
 
+from sentiment.model import SCORES
+
 Kind = Literal["text", "time", "int", "float"]
 """`text` is UTF-8 of a fixed width that grows, `time` UTC of nanoseconds, `float` of 64 bits (null: NaN)."""
 
@@ -60,7 +62,7 @@ POSTS = Table(
         **dict.fromkeys(("lang", "language", "author_id", "text"), "text"),
         "text_nuls": "int",
         "clean_text": "text",
-        **dict.fromkeys(("negative", "neutral", "positive", "compound"), "float"),
+        **dict.fromkeys(SCORES, "float"),
         **dict.fromkeys(("likes", "reposts", "replies", "quotes", "followers"), "float"),
     },
 )

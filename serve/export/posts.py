@@ -4,6 +4,7 @@ from collections.abc import Callable
 
 import pandas as pd
 
+from sentiment.model import SCORES
 from serve.export.layout import POSTS
 
 Score = Callable[[pd.Series, pd.Series], pd.DataFrame]
@@ -35,6 +36,6 @@ def scored(posts: pd.DataFrame, score: Score) -> pd.DataFrame:
         text_nuls=(text.map(len) - without.map(len)).astype("int64"),
         clean_text=scores["clean_text"].map(lambda value: value.rstrip("\0")),
         language=scores["language"].astype(object).where(scores["language"].notna(), None),
-        **{name: scores[name].astype("float64") for name in ("negative", "neutral", "positive", "compound")},
+        **{name: scores[name].astype("float64") for name in SCORES},
         **{name: pd.to_numeric(posts[name]).astype("float64") for name in _NUMBERS},
     )[list(POSTS.columns)]

@@ -176,6 +176,9 @@ def pointed_at(base: str, *, key: str = "a-key", poll_seconds: float = 1) -> dic
         "COINLAKE_WALLEX_URL": f"{base}/wallex",
         "COINLAKE_BINANCE_URL": f"{base}/binance",
         "COINLAKE_BINANCE_STREAM_URL": f"{base.replace('http', 'ws', 1)}/binance",
+        "COINLAKE_X_URL": f"{base}/x",
+        "COINLAKE_X_BEARER_TOKEN": key,
+        "COINLAKE_X_POLL_SECONDS": str(poll_seconds),
         "COINLAKE_POLL_SECONDS": str(poll_seconds),
     }
 

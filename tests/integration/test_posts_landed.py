@@ -14,7 +14,7 @@ from contracts.streams import BITCOIN, ETHEREUM, INGEST_GAPS, INGEST_REJECTED
 from contracts.tables import BRONZE_BITCOIN, BRONZE_ETHEREUM, REJECTED
 from infra.stack import StackInfo
 from tests.integration import oracle
-from tests.integration.conftest import Ran, coinlake, lake_of, own_stack, rows_of, simulator
+from tests.integration.conftest import Ran, coinlake, lake_of, own_stack, pointed_at, rows_of, simulator
 
 TOLD = (
     *("venue", "coin", "post_id", "text", "lang", "author_id", "likes", "reposts", "replies", "quotes", "followers"),
@@ -40,10 +40,7 @@ def taken(stack: StackInfo, tmp_path_factory: pytest.TempPathFactory) -> list[Ra
         for _ in range(2):
             coinlake(
                 *(stack, "generate", "--venue", "x_bitcoin", "--venue", "x_ethereum", "--duration", "8s"),
-                COINLAKE_X_URL=f"{base}/x",
-                COINLAKE_X_BEARER_TOKEN="any",
-                COINLAKE_X_POLL_SECONDS="1",
-                COINLAKE_POLL_SECONDS="1",
+                **pointed_at(base),
             ).well()
     path = tmp_path_factory.mktemp("file") / "posts.jsonl"
     write(path)

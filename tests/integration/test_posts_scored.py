@@ -13,7 +13,7 @@ from contracts.tables import BRONZE_BITCOIN, BRONZE_ETHEREUM, CANDLES, HOURLY_SE
 from infra.stack import StackInfo, ThreeBrokers
 from serve.published import open_dataset
 from tests.integration import oracle, posts_oracle
-from tests.integration.conftest import coinlake, lake_of, own_stack, rows_of, simulator
+from tests.integration.conftest import coinlake, lake_of, own_stack, pointed_at, rows_of, simulator
 
 DATA = Path(__file__).parents[3] / "shared" / "data" / "x"
 SEARCHED, TIMELINE = "bitcoin_2021-11-10.jsonl", "account_timeline_bitcoin_to_2018-06.jsonl"
@@ -61,10 +61,7 @@ def take(stack: StackInfo, folder: Path) -> None:
     with simulator(folder, str(folder / "recording"), "--speed", "150") as base:
         coinlake(
             *(stack, "generate", "--venue", "x_bitcoin", "--duration", "24s"),
-            COINLAKE_X_URL=f"{base}/x",
-            COINLAKE_X_BEARER_TOKEN="any",
-            COINLAKE_X_POLL_SECONDS="1",
-            COINLAKE_POLL_SECONDS="1",
+            **pointed_at(base),
         ).well()
     coinlake(stack, "import-posts", str(DATA / TIMELINE), "--coin", "ethereum").well()
 
