@@ -57,9 +57,6 @@ def generate(stack: StackInfo, recording: Path, place: Path, to: str) -> None:
             *(stack, "generate", *venues, "--duration", f"{seconds}s", "--transport", to),
             **pointed_at(base),
             COINLAKE_BINANCE_SYMBOLS=",".join(zmq_recording.SYMBOLS),
-            COINLAKE_X_URL=f"{base}/x",
-            COINLAKE_X_BEARER_TOKEN="any",
-            COINLAKE_X_POLL_SECONDS="1",
         ).well()
 
 
