@@ -112,6 +112,13 @@ RUN --mount=type=cache,target=/root/.cache \
     /build/uv/bin/uv pip install --require-hashes --python /opt/coinlake/venv --target /opt/coinlake/real-time \
         -r real-time.lock
 
+# --- What that Spark is extended by, compiled for it and for its Kafka connector --------------------------------------
+FROM jars AS live-extension
+COPY --from=real-time /opt/coinlake/real-time/pyspark/jars /opt/coinlake/spark-jars
+COPY infra/spark/real_time/java java
+RUN javac -proc:none --release 17 -cp "/opt/coinlake/spark-jars/*:/opt/coinlake/jars/*" -d /opt/coinlake/live-extension \
+        java/coinlake/live/*.java
+
 # --- coinlake -----------------------------------------------------------------------------------------------------
 FROM spark AS coinlake
 LABEL org.opencontainers.image.title="coinlake" \
@@ -144,4 +151,6 @@ CMD ["help"]
 # --- coinlake with Real-Time Mode -----------------------------------------------------------------------------------
 FROM coinlake AS coinlake-live
 COPY --from=real-time /opt/coinlake/real-time /opt/coinlake/real-time
-ENV COINLAKE_SPARK_LIVE_HOME=/opt/coinlake/real-time/pyspark
+COPY --from=live-extension /opt/coinlake/live-extension /opt/coinlake/live-extension
+ENV COINLAKE_SPARK_LIVE_HOME=/opt/coinlake/real-time/pyspark \
+    COINLAKE_SPARK_LIVE_EXTENSION=/opt/coinlake/live-extension

@@ -18,7 +18,7 @@ from contracts.spark_schema import struct_type
 from contracts.streams import BINANCE_AGG_TRADES, CRYPTO_DATA_AGGREGATED, CRYPTO_KLINE_DATA, Stream
 from spark_jobs.columns.to_wire import wire_json
 from spark_jobs.edges.kafka import describe_topics
-from spark_jobs.edges.live import open_live_session, read_newest, start_live
+from spark_jobs.edges.live import keep_windows_by, open_live_session, read_newest, start_live
 from spark_jobs.edges.spark_errors import reason_of
 from spark_jobs.program import main_of, say
 from spark_jobs.transforms.parse import REFUSAL, name_kafka_columns, parse_records
@@ -62,12 +62,13 @@ def run() -> None:
     """
     kafka, settings = KafkaSettings.load(), MovingAverageSettings.load()
     source, told = settings.live_source, CRYPTO_DATA_AGGREGATED.topic
-    describe_topics(kafka, [source, told])
+    topics = describe_topics(kafka, [source, told])
     spark = open_live_session("moving_average")
     try:
+        tasks = keep_windows_by(spark, topics[source].partitions)
         messages = plan(read_newest(spark, kafka, source, settings), settings)
-        query = start_live(messages, kafka, told, settings)
-        say(f"moving average: {source} -> {told}, {settings.live_trigger}, Spark {spark.version}")
+        query = start_live(messages, kafka, told, settings, tasks)
+        say(f"moving average: {source} -> {told}, {settings.live_trigger}, {tasks} tasks, Spark {spark.version}")
         query.awaitTermination()
     except StreamingQueryException as error:
         raise JobError(f"the moving average ended with an error: {reason_of(error)}") from error

@@ -30,6 +30,19 @@ def find_java() -> Path:
     return java
 
 
+def find_javac() -> Path:
+    """Return the path of the compiler that belongs to the `java` to use.
+
+    Raises:
+        StackError: there is no Java, it is older than 17, or it has no compiler.
+    """
+    java = find_java()
+    javac = java.with_name("javac")
+    if not os.access(javac, os.X_OK):
+        raise StackError(f"expected a compiler beside {java}, found none: install a JDK {OLDEST}, not a runtime")
+    return javac
+
+
 def java_version(java: Path) -> str:
     """Return the full version of a JDK: from its `release` file, which costs no JVM start, else by asking it."""
     release = java.parent.parent / "release"

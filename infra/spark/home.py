@@ -2,6 +2,7 @@
 
 import os
 import shutil
+from collections.abc import Sequence
 from pathlib import Path
 
 import pyspark
@@ -10,7 +11,9 @@ from contracts.errors import SettingsError
 from infra.jars import ensure_spark_jars
 from infra.setup.cache import ensure_entry
 from infra.spark.real_time import ensure_real_time_packages
+from infra.spark.real_time.extension import ensure_extension
 from infra.spark.settings import SparkSettings
+from spark_jobs.edges.live import EXTENSION
 
 
 def spark_home(settings: SparkSettings) -> Path:
@@ -46,6 +49,19 @@ def live_home(settings: SparkSettings) -> Path:
     if not settings.spark_live_home:
         return ensure_real_time_packages() / "pyspark"
     return _having(Path(settings.spark_live_home), "bin/spark-submit", "COINLAKE_SPARK_LIVE_HOME", "a Spark")
+
+
+def live_extension(settings: SparkSettings, spark: Path, connector: Sequence[Path]) -> Path:
+    """Return the folder of the classes that extend that Spark: the one of the settings, else our own.
+
+    Raises:
+        SettingsError: the classes are not in the folder of the settings.
+        StackError: our own cannot be compiled.
+    """
+    if not settings.spark_live_extension:
+        return ensure_extension(spark, connector)
+    classes = f"{EXTENSION.replace('.', '/')}.class"
+    return _having(Path(settings.spark_live_extension), classes, "COINLAKE_SPARK_LIVE_EXTENSION", "a folder of classes")
 
 
 def _having(folder: Path, pattern: str, variable: str, what: str) -> Path:

@@ -6,9 +6,10 @@ from pathlib import Path
 
 import spark_jobs
 from contracts.settings import MovingAverageSettings
-from infra.spark.home import live_home, spark_home, spark_jars
+from infra.spark.home import live_extension, live_home, spark_home, spark_jars
 from infra.spark.options import LOG4J, LOOPBACK, Submission, environment, scratch_folder
 from infra.spark.settings import SparkSettings
+from spark_jobs.edges.live import EXTENSION
 
 HERE = Path(__file__).parent
 CONF = HERE / "live.conf"
@@ -29,17 +30,21 @@ def live_submission(settings: SparkSettings, rules: MovingAverageSettings) -> Su
 
     Raises:
         SettingsError: a folder of the settings is not what it should be.
-        StackError: Spark 4.3 or the jars are not there and cannot be fetched.
+        StackError: Spark 4.3 or the jars are not there and cannot be fetched, or there is no compiler.
     """
     real_time = rules.live_trigger == "real-time"
     spark = live_home(settings) if real_time else spark_home(settings)
     folder, scratch = spark_jars(settings), scratch_folder()
-    connector = [str(jar) for pattern in CONNECTOR for jar in sorted(folder.glob(pattern))]
+    class_path = [jar for pattern in CONNECTOR for jar in sorted(folder.glob(pattern))]
     flags = (*JVM_FLAGS, f"-Dlog4j2.configurationFile={LOG4J.as_uri()}", f"-Djava.io.tmpdir={scratch}")
-    conf = {
+    conf = {}
+    if real_time:
+        class_path.append(live_extension(settings, spark, class_path))
+        conf["spark.sql.extensions"] = EXTENSION
+    conf |= {
         "spark.driver.host": LOOPBACK,
         "spark.driver.bindAddress": LOOPBACK,
-        "spark.driver.extraClassPath": ":".join(connector),
+        "spark.driver.extraClassPath": ":".join(map(str, class_path)),
         "spark.pyspark.python": sys.executable,
         "spark.local.dir": str(scratch),
         "spark.sql.warehouse.dir": str(scratch / "warehouse"),

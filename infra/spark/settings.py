@@ -38,6 +38,8 @@ class SparkSettings(SettingsGroup):
     spark_live_memory: Memory = "512m"
     spark_live_home: str = ""
     """A Spark with Real-Time Mode that is there already; empty: pyspark 4.3 in a folder of its own in the cache."""
+    spark_live_extension: str = ""
+    """A folder of the classes that extend that Spark, compiled already; empty: compiled into the cache."""
     spark_event_log: Annotated[str, Field(pattern=r"^$|^s3a://|^file:///")] = ""
     """Where Spark writes its event logs, as the URI of a folder; empty: nowhere."""
 

@@ -3,6 +3,7 @@
 import datetime as dt
 import itertools
 import random
+import subprocess
 import threading
 import time
 from collections.abc import Iterator
@@ -10,13 +11,16 @@ from contextlib import contextmanager
 from decimal import Decimal
 from pathlib import Path
 
+import psutil
 import pytest
 from confluent_kafka import Consumer, Producer, TopicPartition
+from confluent_kafka.admin import AdminClient, NewPartitions
 
 from contracts.records import AggTrade, MovingAverage, decode, encode, replace
 from contracts.settings import MovingAverageSettings
 from contracts.streams import BINANCE_AGG_TRADES, CRYPTO_DATA_AGGREGATED, key_of
 from infra.children import Child
+from infra.setup.java import find_java
 from infra.stack import StackInfo
 from tests.integration.conftest import COINLAKE, own_stack
 from tests.streaming.live_messages import Windows, expected_of_trades, newest, trade
@@ -24,6 +28,7 @@ from tests.streaming.live_messages import Windows, expected_of_trades, newest, t
 CHECKPOINT_SECONDS = 15
 SYMBOLS = ("BTCUSDT", "ETHUSDT", "SOLUSDT")
 START_SECONDS = 180.0
+PARTITIONS = 3
 
 
 class Market:
@@ -108,6 +113,8 @@ def test_killed_twice_it_loses_and_doubles_no_window(trigger: str, tmp_path: Pat
                 with job(stack, trigger) as child:
                     windows.wait_for(began, child)
                     time.sleep(seconds)
+                    if trigger == "real-time":
+                        assert tasks_of(child) == PARTITIONS, "rows went through a shuffle"
                     child.kill()
             with job(stack, trigger) as child:
                 windows.wait_for(dt.datetime.now(dt.UTC), child)
@@ -119,6 +126,38 @@ def test_killed_twice_it_loses_and_doubles_no_window(trigger: str, tmp_path: Pat
     assert len(market.sent) > 2000
     expected = expected_of_trades(market.sent, MovingAverageSettings())
     assert without_broker_times(newest(windows.told)) == without_broker_times(expected)
+
+
+def test_a_topic_that_grows_ends_the_job_with_what_was_found(tmp_path: Path) -> None:
+    """Its windows are in as many places as it had partitions; a job that is started anew begins with what there is."""
+    with own_stack(tmp_path / "home") as stack:
+        market, windows = Market(stack.kafka_bootstrap_servers), Windowed(stack.kafka_bootstrap_servers)
+        with market.open():
+            with job(stack, "real-time") as child:
+                windows.wait_for(dt.datetime.now(dt.UTC), child)
+                admin = AdminClient({"bootstrap.servers": stack.kafka_bootstrap_servers})
+                grown = admin.create_partitions([NewPartitions(BINANCE_AGG_TRADES.topic, PARTITIONS + 1)])
+                grown[BINANCE_AGG_TRADES.topic].result(10)
+                assert child.wait(4 * CHECKPOINT_SECONDS) == 1
+                assert f"expected a topic of {PARTITIONS} partitions" in child.last_words()
+            began = dt.datetime.now(dt.UTC)
+            with job(stack, "real-time") as child:
+                windows.wait_for(began, child)
+                assert tasks_of(child) == PARTITIONS + 1
+
+
+def tasks_of(child: Child) -> int:
+    """Count the tasks that run in the Java process of a job, by its threads; between two batches there are none."""
+    tree = [psutil.Process(child.pid), *psutil.Process(child.pid).children(recursive=True)]
+    (java,) = (process.pid for process in tree if process.name() == "java")
+    command = [find_java().with_name("jstack"), str(java)]
+    counts: list[int] = []
+    deadline = time.monotonic() + START_SECONDS
+    while counts.count(max(counts, default=0)) < 3 or not any(counts):
+        assert time.monotonic() < deadline, f"found no steady number of tasks: {counts}"
+        threads = subprocess.run(command, capture_output=True, text=True, check=True).stdout
+        counts.append(threads.count('"Executor task launch worker for task'))
+    return max(counts)
 
 
 def without_broker_times(windows: Windows) -> Windows:

@@ -48,7 +48,7 @@ GRAFANA = {
 STACK, CLUSTER = StackSettings.model_construct(), ClusterSettings.model_construct()
 LIQUIDATIONS = LiquidationSettings.model_construct()
 SPARK_PORT, MASTER_PAGE = CLUSTER.spark_master_port, CLUSTER.spark_master_ui_port
-OF_THE_IMAGE = ("spark_home", "spark_jars", "spark_live_home", "live_chart_library")
+OF_THE_IMAGE = ("spark_home", "spark_jars", "spark_live_home", "spark_live_extension", "live_chart_library")
 """Settings that the image has, and that a service must not take away from it."""
 
 Environment = Mapping[str, str]

@@ -12,6 +12,7 @@ from infra.cli import build_app
 from infra.setup import chart_library, java
 from infra.setup.chart_library import LIGHTWEIGHT_CHARTS
 from infra.setup.minio import VERSION as MINIO_VERSION
+from infra.spark.real_time.extension import COMPILER_FLAGS
 from infra.stack import connect
 from tests.unit.containers.compose_facts import OF_THE_IMAGE, SIMULATOR_PORT
 from tests.unit.containers.files import PATHS, ContainerFiles, services
@@ -154,10 +155,20 @@ _LINES = {
         "pip install --require-hashes --python /opt/coinlake/venv --target /opt/coinlake/real-time",
         "-r real-time.lock",
     ),
+    "live-extension": (
+        "FROM jars AS live-extension",
+        "COPY --from=real-time /opt/coinlake/real-time/pyspark/jars /opt/coinlake/spark-jars",
+        "COPY infra/spark/real_time/java java",
+        f"javac {' '.join(COMPILER_FLAGS)} -cp ",
+        '-cp "/opt/coinlake/spark-jars/*:/opt/coinlake/jars/*" -d /opt/coinlake/live-extension',
+        "java/coinlake/live/*.java",
+    ),
     "coinlake-live": (
         "FROM coinlake AS coinlake-live",
         "COPY --from=real-time /opt/coinlake/real-time /opt/coinlake/real-time",
-        "ENV COINLAKE_SPARK_LIVE_HOME=/opt/coinlake/real-time/pyspark",
+        "COPY --from=live-extension /opt/coinlake/live-extension /opt/coinlake/live-extension",
+        "COINLAKE_SPARK_LIVE_HOME=/opt/coinlake/real-time/pyspark",
+        "COINLAKE_SPARK_LIVE_EXTENSION=/opt/coinlake/live-extension",
     ),
 }
 """What must stand in each stage: paths that other stages, compose and Kubernetes rely on, checked hashes, users."""
@@ -175,6 +186,7 @@ def _stages(files: ContainerFiles) -> Iterable[str]:
         "spark",
         "python",
         "real-time",
+        "live-extension",
         "coinlake",
         "coinlake-live",
     ]

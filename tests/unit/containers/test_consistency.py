@@ -137,6 +137,8 @@ BROKEN = [
     ("dockerfile", "real_time/requirements.lock", "real_time/requirements.in", "stage real-time"),
     ("dockerfile", "install --require-hashes", "install", "stage real-time"),
     ("dockerfile", "LIVE_HOME=/opt/coinlake/real-time/pyspark", "LIVE_HOME=/opt/spark", "stage coinlake-live"),
+    ("dockerfile", "javac -proc:none --release 17", "javac", "stage live-extension"),
+    ("dockerfile", "LIVE_EXTENSION=/opt/coinlake/live-", "LIVE_EXTENSION=/opt/", "stage coinlake-live"),
     ("crypto", "coinlake-live:0.1.0", "coinlake:0.1.0", "moving-average: image"),
     ("crypto", "COINLAKE_LIVE_HOST: 0.0.0.0", "COINLAKE_LIVE_HOST: 127.0.0.1", "COINLAKE_LIVE_HOST"),
     ("crypto", "127.0.0.1:${COINLAKE_LIVE_PORT", "0.0.0.0:${COINLAKE_LIVE_PORT", "live: ports"),
