@@ -36,24 +36,22 @@ def multiply(left: Column, right: Column) -> Column:
 def divide(numerator: Column, denominator: Column) -> Column:
     """Divide two decimal(38,18) columns into a decimal(38,18), rounded half up at 18 places.
 
-    Long division, six digits at a time, on the values counted in units of 10^-18. Null where the denominator is
-    zero or a value reaches 10^14.
+    On the values counted in units of 10^-18: first the whole millionths, from a quotient that Spark has rounded to the
+    nearest; then what they leave over is divided. Spark rounds a quotient twice (`Decimal./`: at 39 places, then at
+    those of the type), which is once here: a quotient of such counts is never as near to a tie without being one. Null
+    where the denominator is zero or a value reaches 10^14.
     """
-    divisor = _units(denominator)
-    rest = _units(numerator)
-    quotient = _whole_times(rest, divisor).try_cast(_TERM)
-    for places in (6, 12, 18):
-        rest = F.try_multiply(F.try_mod(rest, divisor), _literal(10**6, "decimal(7,0)")).try_cast(_UNITS)
-        digits = _whole_times(rest, divisor).try_cast("decimal(6,0)")
-        quotient = (quotient + digits * _literal(Decimal(1).scaleb(-places), f"decimal({places},{places})")).try_cast(
-            _TERM
-        )
-    left_over = F.try_mod(rest, divisor)
-    carry = F.when(left_over >= divisor - left_over, _literal(Decimal(1).scaleb(-18), _TERM)).otherwise(
-        _literal(0, _TERM)
+    dividend, divisor = _units(numerator), _units(denominator)
+    million = _literal(10**6, "decimal(7,0)")
+    nearest = F.try_multiply(F.try_divide(dividend, divisor), million).try_cast(_UNITS)
+    rest = F.try_subtract(F.try_multiply(dividend, million), F.try_multiply(nearest, divisor)).try_cast(_UNITS)
+    millionths = F.when(rest < 0, nearest - 1).otherwise(nearest)
+    left_over = F.when(rest < 0, rest + divisor).otherwise(rest).try_cast(_UNITS)
+    more = F.try_divide(F.try_multiply(left_over, million).try_cast(_UNITS), divisor).try_cast("decimal(13,6)")
+    magnitude = (millionths * _literal(Decimal("1e-6"), "decimal(6,6)")).try_cast(_TERM) + (
+        more * _literal(Decimal("1e-12"), "decimal(12,12)")
     )
     negative = (numerator < 0) != (denominator < 0)
-    magnitude = (quotient + carry).try_cast(_TERM)
     return F.when(negative, _negated(magnitude)).otherwise(magnitude).try_cast(PRICE)
 
 
@@ -72,11 +70,6 @@ def _units(value: Column) -> Column:
     """Count a decimal(38,18), without its sign, in units of 10^-18."""
     magnitude = F.when(value < 0, _negated(value)).otherwise(value)
     return F.try_multiply(magnitude, _literal(10**18, "decimal(19,0)")).try_cast(_UNITS)
-
-
-def _whole_times(numerator: Column, denominator: Column) -> Column:
-    """Say how many whole times one count goes into another."""
-    return F.try_divide(numerator - F.try_mod(numerator, denominator), denominator)
 
 
 def _negated(value: Column) -> Column:
