@@ -5,7 +5,6 @@ replace what stood there, in one Delta transaction. So a late row corrects its c
 once, no window state is kept, and a rebuild is the same function over a range.
 """
 
-import datetime as dt
 from collections.abc import Callable, Mapping, Sequence
 from functools import reduce
 from typing import NamedTuple
@@ -30,19 +29,19 @@ from contracts.tables import (
 from spark_jobs.context import Context
 from spark_jobs.edges.lake import Transaction, transaction_of
 from spark_jobs.edges.progress import Outcome
+from spark_jobs.touched import touched_spans
 from spark_jobs.transforms.exchange_candles import kline_candles, one_minute, one_of_each_trade, trade_candles
 from spark_jobs.transforms.klines import newest_state, states_of
 from spark_jobs.transforms.roll_up import (
     BINANCE,
     BINANCE_TRADES,
-    bucket_of,
     finish,
     interval_name,
     intervals_from,
     roll_up,
 )
 from spark_jobs.transforms.samples import BASE_TMN, base_candles, quote_candles, ticker_candles
-from spark_jobs.transforms.spans import EVER, Span, covering, during, spans_of, within
+from spark_jobs.transforms.spans import EVER, Span, covering, during, within
 
 Read = Callable[[Table], DataFrame]
 """Reads the rows of a table that lie in the stretches which are computed again."""
@@ -133,16 +132,6 @@ def _new_rows(context: Context, source: Source, table: Table) -> DataFrame:
     rows = context.lake.read_stream(table)
     fresh = rows.where(~F.col(REPEAT.name)) if REPEAT.name in table.schema.names else rows
     return source.counting(fresh).select(F.lit(source.venue).alias("venue"), F.col(source.time).alias("event_time"))
-
-
-def touched_spans(rows: DataFrame, minutes: int) -> dict[str, list[Span]]:
-    """Find, per venue, the stretches of time in which rows (venue, event_time) are."""
-    touched: dict[str, list[dt.datetime]] = {}
-    buckets = rows.select("venue", F.unix_millis(bucket_of(F.col("event_time"), minutes)).alias("open_ms")).distinct()
-    for venue, open_ms in buckets.collect():
-        touched.setdefault(venue, []).append(dt.datetime.fromtimestamp(open_ms / 1000, dt.UTC))
-    length = dt.timedelta(minutes=minutes)
-    return {venue: spans_of(starts, length) for venue, starts in sorted(touched.items())}
 
 
 def compute(context: Context, touched: Touched, snapshots: DataFrame | None = None) -> DataFrame:

@@ -2,15 +2,13 @@
 
 from collections.abc import Sequence
 
-import pyspark.sql.functions as F
 from pyspark.sql import DataFrame
 from pyspark.sql.streaming.query import StreamingQuery
 
 from contracts.tables import BRONZE_INGEST_GAPS, GAPS
-from spark_jobs.build_candles import touched_spans
 from spark_jobs.context import Context
-from spark_jobs.edges.lake import Transaction, transaction_of
-from spark_jobs.edges.progress import Outcome
+from spark_jobs.edges.lake import Transaction
+from spark_jobs.touched import NewRows, follow, has_sources
 from spark_jobs.transforms.gaps import newest_gaps
 from spark_jobs.transforms.spans import Span, during, within
 
@@ -22,21 +20,15 @@ def plan(states: DataFrame) -> DataFrame:
 
 def start(context: Context) -> list[StreamingQuery]:
     """Start bringing the gaps up to date with what was landed; nothing where there never was one."""
-    lake = context.lake
-    lake.ensure(GAPS)
-    if lake.is_empty(BRONZE_INGEST_GAPS):
+    if not has_sources(context, GAPS, BRONZE_INGEST_GAPS):
         return []
+    new = NewRows(context.lake.read_stream(BRONZE_INGEST_GAPS), "from_time")
+    return [follow(context, GAPS, [new], context.rules.candle_minutes, renew)]
 
-    def write(batch: DataFrame, number: int) -> Outcome:
-        spans = touched_spans(batch, context.rules.candle_minutes).get(GAPS.name, [])
-        if not spans:
-            return Outcome(rows_out=0)
-        rows = compute(context, spans)
-        return Outcome(replace(context, rows, spans, transaction_of(batch, number, GAPS)))
 
-    states = lake.read_stream(BRONZE_INGEST_GAPS)
-    times = states.select(F.lit(GAPS.name).alias("venue"), F.col("from_time").alias("event_time"))
-    return [lake.run(GAPS.name, times, write)]
+def renew(context: Context, spans: Sequence[Span], transaction: Transaction) -> int:
+    """Compute the gaps that begin in these stretches anew and replace them; return how many they are."""
+    return replace(context, compute(context, spans), spans, transaction)
 
 
 def compute(context: Context, spans: Sequence[Span]) -> DataFrame:

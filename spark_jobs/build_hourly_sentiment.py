@@ -2,7 +2,6 @@
 
 import datetime as dt
 from collections.abc import Sequence
-from functools import reduce
 
 import pyspark.sql.functions as F
 from pyspark.sql import DataFrame
@@ -11,10 +10,9 @@ from pyspark.sql.streaming.query import StreamingQuery
 from contracts.streams import SYMBOLS_OF_POSTS
 from contracts.tables import CANDLES, HOURLY_SENTIMENT, POSTS_SCORED
 from spark_jobs import score_posts
-from spark_jobs.build_candles import touched_spans
 from spark_jobs.context import Context
-from spark_jobs.edges.lake import Transaction, transaction_of
-from spark_jobs.edges.progress import Outcome
+from spark_jobs.edges.lake import Transaction
+from spark_jobs.touched import NewRows, follow, has_sources
 from spark_jobs.transforms.hourly_sentiment import HOUR_MINUTES, beside_candles, by_hour
 from spark_jobs.transforms.roll_up import interval_name
 from spark_jobs.transforms.spans import Span, covering, widened, within
@@ -31,30 +29,21 @@ def start(context: Context) -> list[StreamingQuery]:
     Both tables replace rows, and files that they write anew are read again: some hours are computed for nothing, and
     none is left out.
     """
-    lake = context.lake
-    lake.ensure(HOURLY_SENTIMENT)
-    if lake.is_empty(POSTS_SCORED):
+    if not has_sources(context, HOURLY_SENTIMENT, POSTS_SCORED):
         return []
-    lake.ensure(CANDLES)
-
-    def write(batch: DataFrame, number: int) -> Outcome:
-        spans = touched_spans(batch, HOUR_MINUTES).get(HOURLY_SENTIMENT.name, [])
-        if not spans:
-            return Outcome(rows_out=0)
-        rows = compute(context, spans)
-        return Outcome(replace(context, rows, spans, transaction_of(batch, number, HOURLY_SENTIMENT)))
-
+    context.lake.ensure(CANDLES)
     hour_long = F.col("interval") == interval_name(HOUR_MINUTES)
     told_of = F.col("coin").isin(*SYMBOLS_OF_POSTS.values())
-    touching = [
-        (lake.read_changes(POSTS_SCORED), "event_time"),
-        (lake.read_changes(CANDLES).where(hour_long & told_of), "open_time"),
+    new = [
+        NewRows(context.lake.read_changes(POSTS_SCORED), "event_time"),
+        NewRows(context.lake.read_changes(CANDLES).where(hour_long & told_of), "open_time"),
     ]
-    times = [
-        rows.select(F.lit(HOURLY_SENTIMENT.name).alias("venue"), F.col(time).alias("event_time"))
-        for rows, time in touching
-    ]
-    return [lake.run(HOURLY_SENTIMENT.name, reduce(DataFrame.unionByName, times), write)]
+    return [follow(context, HOURLY_SENTIMENT, new, HOUR_MINUTES, renew)]
+
+
+def renew(context: Context, spans: Sequence[Span], transaction: Transaction) -> int:
+    """Compute the hours that open in these stretches anew and replace them; return how many they are."""
+    return replace(context, compute(context, spans), spans, transaction)
 
 
 def reached(spans: Sequence[Span]) -> list[Span]:

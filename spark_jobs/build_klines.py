@@ -11,10 +11,9 @@ from pyspark.sql import DataFrame
 from pyspark.sql.streaming.query import StreamingQuery
 
 from contracts.tables import BRONZE_CRYPTO_KLINE_DATA, IMPORTED_KLINES, KLINES, REPEAT
-from spark_jobs.build_candles import touched_spans
 from spark_jobs.context import Context
-from spark_jobs.edges.lake import Transaction, transaction_of
-from spark_jobs.edges.progress import Outcome
+from spark_jobs.edges.lake import Transaction
+from spark_jobs.touched import NewRows, follow, has_sources
 from spark_jobs.transforms.klines import newest_state, states_of
 from spark_jobs.transforms.spans import Span, during, within
 
@@ -28,26 +27,16 @@ def plan(landed: DataFrame, imported: DataFrame) -> DataFrame:
 
 def start(context: Context) -> list[StreamingQuery]:
     """Start bringing the klines up to date with what was landed and imported; nothing where there never was one."""
-    lake = context.lake
-    lake.ensure(KLINES)
-    if all(map(lake.is_empty, INPUTS)):
+    if not has_sources(context, KLINES, *INPUTS):
         return []
-    for table in INPUTS:
-        lake.ensure(table)
+    landed = context.lake.read_stream(BRONZE_CRYPTO_KLINE_DATA).where(~F.col(REPEAT.name))
+    new = [NewRows(rows, "open_time") for rows in (landed, context.lake.read_stream(IMPORTED_KLINES))]
+    return [follow(context, KLINES, new, context.rules.candle_minutes, renew)]
 
-    def write(batch: DataFrame, number: int) -> Outcome:
-        spans = touched_spans(batch, context.rules.candle_minutes).get(KLINES.name, [])
-        if not spans:
-            return Outcome(rows_out=0)
-        rows = compute(context, spans)
-        return Outcome(replace(context, rows, spans, transaction_of(batch, number, KLINES)))
 
-    landed = lake.read_stream(BRONZE_CRYPTO_KLINE_DATA).where(~F.col(REPEAT.name))
-    times = [
-        rows.select(F.lit(KLINES.name).alias("venue"), F.col("open_time").alias("event_time"))
-        for rows in (landed, lake.read_stream(IMPORTED_KLINES))
-    ]
-    return [lake.run(KLINES.name, times[0].unionByName(times[1]), write)]
+def renew(context: Context, spans: Sequence[Span], transaction: Transaction) -> int:
+    """Compute the klines that open in these stretches anew and replace them; return how many they are."""
+    return replace(context, compute(context, spans), spans, transaction)
 
 
 def compute(context: Context, spans: Sequence[Span]) -> DataFrame:

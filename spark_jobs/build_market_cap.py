@@ -9,10 +9,9 @@ from pyspark.sql.streaming.query import StreamingQuery
 
 from contracts.settings import JobSettings
 from contracts.tables import BRONZE_COIN_MARKET_CAP, MARKET_CAP, REPEAT
-from spark_jobs.build_candles import touched_spans
 from spark_jobs.context import Context
-from spark_jobs.edges.lake import Transaction, transaction_of
-from spark_jobs.edges.progress import Outcome
+from spark_jobs.edges.lake import Transaction
+from spark_jobs.touched import NewRows, follow
 from spark_jobs.transforms.market_cap import total_market_cap
 from spark_jobs.transforms.roll_up import interval_name
 from spark_jobs.transforms.spans import Span, aligned, widened, within
@@ -27,15 +26,13 @@ def start(context: Context) -> StreamingQuery:
     """Start bringing the market cap up to date with the quotes that were landed."""
     context.lake.ensure(MARKET_CAP)
     quotes = context.lake.read_stream(BRONZE_COIN_MARKET_CAP).where(~F.col(REPEAT.name))
+    return follow(context, MARKET_CAP, [NewRows(quotes, "event_time")], context.rules.candle_minutes, renew)
 
-    def write(batch: DataFrame, number: int) -> Outcome:
-        spans = reached(touched_spans(batch, context.rules.candle_minutes).get("coin_market_cap", []), context.rules)
-        if not spans:
-            return Outcome(rows_out=0)
-        rows = compute(context, spans)
-        return Outcome(replace(context, rows, spans, transaction_of(batch, number, MARKET_CAP)))
 
-    return context.lake.run(MARKET_CAP.name, quotes.select("venue", "event_time"), write)
+def renew(context: Context, spans: Sequence[Span], transaction: Transaction) -> int:
+    """Sum the intervals anew in which quotes of these stretches may count, and replace them; return how many they are."""
+    spans = reached(spans, context.rules)
+    return replace(context, compute(context, spans), spans, transaction)
 
 
 def reached(spans: Sequence[Span], rules: JobSettings) -> list[Span]:

@@ -13,10 +13,9 @@ from pyspark.sql import DataFrame
 from pyspark.sql.streaming.query import StreamingQuery
 
 from contracts.tables import BRONZE_BITCOIN, BRONZE_ETHEREUM, POSTS_SCORED, REPEAT, Table
-from spark_jobs.build_candles import touched_spans
 from spark_jobs.context import Context
-from spark_jobs.edges.lake import Transaction, transaction_of
-from spark_jobs.edges.progress import Outcome
+from spark_jobs.edges.lake import Transaction
+from spark_jobs.touched import NewRows, follow, has_sources
 from spark_jobs.transforms.near_duplicates import marked
 from spark_jobs.transforms.post_scores import scored, symbol_of
 from spark_jobs.transforms.spans import Span, widened, within
@@ -40,25 +39,17 @@ def plan(posts: DataFrame, known: DataFrame) -> Iterator[DataFrame]:
 
 def start(context: Context) -> list[StreamingQuery]:
     """Start scoring the posts that were landed; nothing where there never was one."""
-    lake = context.lake
-    lake.ensure(POSTS_SCORED)
-    if all(map(lake.is_empty, INPUTS)):
+    if not has_sources(context, POSTS_SCORED, *INPUTS):
         return []
-    for table in INPUTS:
-        lake.ensure(table)
+    landed = [context.lake.read_stream(table).where(~F.col(REPEAT.name)) for table in INPUTS]
+    new = [NewRows(rows, "event_time") for rows in landed]
+    return [follow(context, POSTS_SCORED, new, context.rules.candle_minutes, renew)]
 
-    def write(batch: DataFrame, number: int) -> Outcome:
-        spans = touched_spans(batch, context.rules.candle_minutes).get(POSTS_SCORED.name, [])
-        if not spans:
-            return Outcome(rows_out=0)
-        with compute(context, spans) as rows:
-            return Outcome(replace(context, rows, spans, transaction_of(batch, number, POSTS_SCORED)))
 
-    times = [
-        lake.read_stream(table).where(~F.col(REPEAT.name)).select(F.lit(POSTS_SCORED.name).alias("venue"), "event_time")
-        for table in INPUTS
-    ]
-    return [lake.run(POSTS_SCORED.name, reduce(DataFrame.unionByName, times), write)]
+def renew(context: Context, spans: Sequence[Span], transaction: Transaction) -> int:
+    """Score the posts of these stretches, mark those around them anew, and replace all; return how many they are."""
+    with compute(context, spans) as rows:
+        return replace(context, rows, spans, transaction)
 
 
 @contextmanager

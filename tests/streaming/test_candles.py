@@ -11,7 +11,8 @@ from pyspark.sql import DataFrame, SparkSession
 
 from contracts.settings import JobSettings
 from contracts.tables import CANDLES, MARKET_SNAPSHOTS
-from spark_jobs.build_candles import plan, touched_spans
+from spark_jobs.build_candles import plan
+from spark_jobs.touched import touched_spans
 from spark_jobs.transforms.roll_up import roll_up
 from spark_jobs.transforms.samples import base_candles, quote_candles, ticker_candles
 from tests.streaming.rows import NOON, Row, at, exactly, frame, quote, quotes_of, ticker, tickers_of
