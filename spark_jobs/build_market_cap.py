@@ -30,7 +30,7 @@ def start(context: Context) -> StreamingQuery:
 
 
 def renew(context: Context, spans: Sequence[Span], transaction: Transaction) -> int:
-    """Sum the intervals anew in which quotes of these stretches may count, and replace them; return how many they are."""
+    """Sum the intervals anew in which these quotes may count and replace them; return how many they are."""
     spans = reached(spans, context.rules)
     return replace(context, compute(context, spans), spans, transaction)
 
