@@ -25,8 +25,10 @@ def moving_average(
     ] = None,
 ) -> None:
     """Average the newest prices by sliding windows, Kafka to Kafka, until SIGTERM or Ctrl-C."""
+    import os
+    import sys
+
     from contracts.settings import MovingAverageSettings
-    from infra.children import Child
     from infra.spark.live import live_submission
     from infra.spark.settings import SparkSettings
 
@@ -34,7 +36,7 @@ def moving_average(
     if trigger is not None:
         rules = rules.model_copy(update={"live_trigger": trigger.value})
     submitted = live_submission(SparkSettings.load(), rules)
-    env = {**submitted.env, "COINLAKE_LIVE_TRIGGER": rules.live_trigger}
-    with Child("moving-average", submitted.command, env=env) as child:
-        if code := child.wait():
-            raise typer.Exit(code)
+    env = {**os.environ, **submitted.env, "COINLAKE_LIVE_TRIGGER": rules.live_trigger}
+    sys.stdout.flush()
+    # In our place, not beside us: who kills the command has killed the job, and a second one does not meet the first.
+    os.execvpe(submitted.command[0], submitted.command, env)

@@ -104,7 +104,7 @@ class Windowed:
 
 @pytest.mark.parametrize("trigger", ["real-time", "micro-batch"])
 def test_killed_twice_it_loses_and_doubles_no_window(trigger: str, tmp_path: Path) -> None:
-    """Killed in its first batch, before it has a checkpoint, and again after its first checkpoint."""
+    """Killed in its first batch, before it has a checkpoint, and again between the two files that end a batch."""
     with own_stack(tmp_path / "home") as stack:
         market, windows = Market(stack.kafka_bootstrap_servers), Windowed(stack.kafka_bootstrap_servers)
         with market.open():
@@ -115,10 +115,14 @@ def test_killed_twice_it_loses_and_doubles_no_window(trigger: str, tmp_path: Pat
                     time.sleep(seconds)
                     if trigger == "real-time":
                         assert tasks_of(child) == PARTITIONS, "rows went through a shuffle"
+                    tree = tree_of(child)
                     child.kill()
+                    assert not psutil.wait_procs(tree, timeout=10)[1], "a part of the job outlived the kill"
+            uncommit(stack.home)
             with job(stack, trigger) as child:
                 windows.wait_for(dt.datetime.now(dt.UTC), child)
-                time.sleep(3)
+                time.sleep(CHECKPOINT_SECONDS + 10)
+                assert child.running(), child.last_words()
         with job(stack, trigger) as child:
             windows.wait_for(market.sent[-1].event_time, child)
             time.sleep(3)
@@ -126,6 +130,13 @@ def test_killed_twice_it_loses_and_doubles_no_window(trigger: str, tmp_path: Pat
     assert len(market.sent) > 2000
     expected = expected_of_trades(market.sent, MovingAverageSettings())
     assert without_broker_times(newest(windows.told)) == without_broker_times(expected)
+
+
+def uncommit(home: Path) -> None:
+    """Leave the checkpoint as a kill leaves it that hits between the two files."""
+    newest = max((home / "live" / "checkpoint").glob("*/commits/[0-9]*"), key=lambda file: int(file.name))
+    newest.unlink()
+    newest.with_name(f".{newest.name}.crc").unlink(missing_ok=True)
 
 
 def test_a_topic_that_grows_ends_the_job_with_what_was_found(tmp_path: Path) -> None:
@@ -148,8 +159,7 @@ def test_a_topic_that_grows_ends_the_job_with_what_was_found(tmp_path: Path) -> 
 
 def tasks_of(child: Child) -> int:
     """Count the tasks that run in the Java process of a job, by its threads; between two batches there are none."""
-    tree = [psutil.Process(child.pid), *psutil.Process(child.pid).children(recursive=True)]
-    (java,) = (process.pid for process in tree if process.name() == "java")
+    (java,) = (process.pid for process in tree_of(child) if process.name() == "java")
     command = [find_java().with_name("jstack"), str(java)]
     counts: list[int] = []
     deadline = time.monotonic() + START_SECONDS
@@ -158,6 +168,11 @@ def tasks_of(child: Child) -> int:
         threads = subprocess.run(command, capture_output=True, text=True, check=True).stdout
         counts.append(threads.count('"Executor task launch worker for task'))
     return max(counts)
+
+
+def tree_of(child: Child) -> list[psutil.Process]:
+    top = psutil.Process(child.pid)
+    return [top, *top.children(recursive=True)]
 
 
 def without_broker_times(windows: Windows) -> Windows:
