@@ -29,7 +29,7 @@ from contracts.tables import (
 from spark_jobs.context import Context
 from spark_jobs.edges.lake import Transaction, transaction_of
 from spark_jobs.edges.progress import Outcome
-from spark_jobs.touched import touched_spans
+from spark_jobs.touched import has_sources, touched_spans
 from spark_jobs.transforms.exchange_candles import kline_candles, one_minute, one_of_each_trade, trade_candles
 from spark_jobs.transforms.klines import newest_state, states_of
 from spark_jobs.transforms.roll_up import (
@@ -105,13 +105,9 @@ def plan(candles: DataFrame, rules: JobSettings) -> DataFrame:
 
 def start(context: Context) -> list[StreamingQuery]:
     """Start bringing the candles of all venues up to date with what was landed, imported and joined."""
-    lake = context.lake
-    lake.ensure(CANDLES)
+    has_binance = has_sources(context, CANDLES, *(table for source in BINANCE_SOURCES for table in source.streams))
     started = [_start(context, CANDLES.name, SOURCES)]
-    tables = [table for source in BINANCE_SOURCES for table in source.streams]
-    if not all(map(lake.is_empty, tables)):
-        for table in tables:
-            lake.ensure(table)
+    if has_binance:
         started.append(_start(context, BINANCE_QUERY, BINANCE_SOURCES))
     return started
 

@@ -37,11 +37,12 @@ def live_submission(settings: SparkSettings, rules: MovingAverageSettings) -> Su
     folder, scratch = spark_jars(settings), scratch_folder()
     class_path = [jar for pattern in CONNECTOR for jar in sorted(folder.glob(pattern))]
     flags = (*JVM_FLAGS, f"-Dlog4j2.configurationFile={LOG4J.as_uri()}", f"-Djava.io.tmpdir={scratch}")
-    conf = {}
+    extended = {}
     if real_time:
         class_path.append(live_extension(settings, spark, class_path))
-        conf["spark.sql.extensions"] = EXTENSION
-    conf |= {
+        extended = {"spark.sql.extensions": EXTENSION}
+    conf = {
+        **extended,
         "spark.driver.host": LOOPBACK,
         "spark.driver.bindAddress": LOOPBACK,
         "spark.driver.extraClassPath": ":".join(map(str, class_path)),
