@@ -29,7 +29,7 @@ from contracts.tables import (
 from spark_jobs.context import Context
 from spark_jobs.edges.lake import Transaction, transaction_of
 from spark_jobs.edges.progress import Outcome
-from spark_jobs.touched import has_sources, touched_spans
+from spark_jobs.touched import has_news, touched_spans
 from spark_jobs.transforms.exchange_candles import kline_candles, one_minute, one_of_each_trade, trade_candles
 from spark_jobs.transforms.klines import newest_state, states_of
 from spark_jobs.transforms.roll_up import (
@@ -104,12 +104,12 @@ def plan(candles: DataFrame, rules: JobSettings) -> DataFrame:
 
 
 def start(context: Context) -> list[StreamingQuery]:
-    """Start bringing the candles of all venues up to date with what was landed, imported and joined."""
-    has_binance = has_sources(context, CANDLES, *(table for source in BINANCE_SOURCES for table in source.streams))
-    started = [_start(context, CANDLES.name, SOURCES)]
-    if has_binance:
-        started.append(_start(context, BINANCE_QUERY, BINANCE_SOURCES))
-    return started
+    """Start bringing candles up to date with what was landed, imported and joined, of the venues that have news."""
+    return [
+        _start(context, query, sources)
+        for query, sources in ((CANDLES.name, SOURCES), (BINANCE_QUERY, BINANCE_SOURCES))
+        if has_news(context, CANDLES, *(table for source in sources for table in source.streams), query=query)
+    ]
 
 
 def _start(context: Context, query: str, sources: Sequence[Source]) -> StreamingQuery:

@@ -8,7 +8,7 @@ from pyspark.sql.streaming.query import StreamingQuery
 from contracts.tables import BRONZE_INGEST_GAPS, GAPS
 from spark_jobs.context import Context
 from spark_jobs.edges.lake import Transaction
-from spark_jobs.touched import NewRows, follow, has_sources
+from spark_jobs.touched import NewRows, follow, has_news
 from spark_jobs.transforms.gaps import newest_gaps
 from spark_jobs.transforms.spans import Span, during, within
 
@@ -19,8 +19,8 @@ def plan(states: DataFrame) -> DataFrame:
 
 
 def start(context: Context) -> list[StreamingQuery]:
-    """Start bringing the gaps up to date with what was landed; nothing where there never was one."""
-    if not has_sources(context, GAPS, BRONZE_INGEST_GAPS):
+    """Start bringing the gaps up to date with what was landed; nothing where that is nothing new."""
+    if not has_news(context, GAPS, BRONZE_INGEST_GAPS):
         return []
     new = NewRows(context.lake.read_stream(BRONZE_INGEST_GAPS), "from_time")
     return [follow(context, GAPS, [new], context.rules.candle_minutes, renew)]

@@ -12,7 +12,7 @@ from contracts.tables import CANDLES, HOURLY_SENTIMENT, POSTS_SCORED
 from spark_jobs import score_posts
 from spark_jobs.context import Context
 from spark_jobs.edges.lake import Transaction
-from spark_jobs.touched import NewRows, follow, has_sources
+from spark_jobs.touched import NewRows, follow, has_news
 from spark_jobs.transforms.hourly_sentiment import HOUR_MINUTES, beside_candles, by_hour
 from spark_jobs.transforms.roll_up import interval_name
 from spark_jobs.transforms.spans import Span, covering, widened, within
@@ -24,14 +24,13 @@ def plan(posts: DataFrame, candles: DataFrame) -> DataFrame:
 
 
 def start(context: Context) -> list[StreamingQuery]:
-    """Start bringing the hours up to date with posts and candles; nothing where no post was ever scored.
+    """Start bringing the hours up to date with posts and candles; nothing where neither is new or there is no post.
 
     Both tables replace rows, and files that they write anew are read again: some hours are computed for nothing, and
     none is left out.
     """
-    if not has_sources(context, HOURLY_SENTIMENT, POSTS_SCORED):
+    if not has_news(context, HOURLY_SENTIMENT, POSTS_SCORED, CANDLES) or context.lake.is_empty(POSTS_SCORED):
         return []
-    context.lake.ensure(CANDLES)
     hour_long = F.col("interval") == interval_name(HOUR_MINUTES)
     told_of = F.col("coin").isin(*SYMBOLS_OF_POSTS.values())
     new = [

@@ -13,7 +13,7 @@ from pyspark.sql.streaming.query import StreamingQuery
 from contracts.tables import BRONZE_CRYPTO_KLINE_DATA, IMPORTED_KLINES, KLINES, REPEAT
 from spark_jobs.context import Context
 from spark_jobs.edges.lake import Transaction
-from spark_jobs.touched import NewRows, follow, has_sources
+from spark_jobs.touched import NewRows, follow, has_news
 from spark_jobs.transforms.klines import newest_state, states_of
 from spark_jobs.transforms.spans import Span, during, within
 
@@ -26,8 +26,8 @@ def plan(landed: DataFrame, imported: DataFrame) -> DataFrame:
 
 
 def start(context: Context) -> list[StreamingQuery]:
-    """Start bringing the klines up to date with what was landed and imported; nothing where there never was one."""
-    if not has_sources(context, KLINES, *INPUTS):
+    """Start bringing the klines up to date with what was landed and imported; nothing where that is nothing new."""
+    if not has_news(context, KLINES, *INPUTS):
         return []
     landed = context.lake.read_stream(BRONZE_CRYPTO_KLINE_DATA).where(~F.col(REPEAT.name))
     new = [NewRows(rows, "open_time") for rows in (landed, context.lake.read_stream(IMPORTED_KLINES))]

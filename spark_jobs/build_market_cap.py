@@ -11,7 +11,7 @@ from contracts.settings import JobSettings
 from contracts.tables import BRONZE_COIN_MARKET_CAP, MARKET_CAP, REPEAT
 from spark_jobs.context import Context
 from spark_jobs.edges.lake import Transaction
-from spark_jobs.touched import NewRows, follow
+from spark_jobs.touched import NewRows, follow, has_news
 from spark_jobs.transforms.market_cap import total_market_cap
 from spark_jobs.transforms.roll_up import interval_name
 from spark_jobs.transforms.spans import Span, aligned, widened, within
@@ -22,11 +22,12 @@ def plan(quotes: DataFrame, rules: JobSettings) -> DataFrame:
     return quotes.transform(total_market_cap, rules.candle_minutes, rules.market_cap_max_age_minutes)
 
 
-def start(context: Context) -> StreamingQuery:
-    """Start bringing the market cap up to date with the quotes that were landed."""
-    context.lake.ensure(MARKET_CAP)
+def start(context: Context) -> list[StreamingQuery]:
+    """Start bringing the market cap up to date with the quotes that were landed; nothing where none is new."""
+    if not has_news(context, MARKET_CAP, BRONZE_COIN_MARKET_CAP):
+        return []
     quotes = context.lake.read_stream(BRONZE_COIN_MARKET_CAP).where(~F.col(REPEAT.name))
-    return follow(context, MARKET_CAP, [NewRows(quotes, "event_time")], context.rules.candle_minutes, renew)
+    return [follow(context, MARKET_CAP, [NewRows(quotes, "event_time")], context.rules.candle_minutes, renew)]
 
 
 def renew(context: Context, spans: Sequence[Span], transaction: Transaction) -> int:

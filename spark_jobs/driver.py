@@ -45,14 +45,9 @@ def driving(
     metrics = JobMetrics()
     with Lease(state, tables) as lease, metrics_page(metrics, JobMetricsSettings.load()):
         spark = open_session(f"coinlake {name}", settings, rules)
-        progress = Progress(say, metrics)
-        spark.streams.addListener(progress)
         try:
-            yield Context(spark, Lake(spark, settings, lease, progress), state, published, kafka, rules)
+            yield Context(spark, Lake(spark, settings, lease, Progress(say, metrics)), state, published, kafka, rules)
         except (DeltaError, OSError) as error:  # delta-rs raises OSError where its store fails
             raise JobError(f"the job ended with an error: {reason_of(error)}") from error
         finally:
-            try:
-                progress.flush(spark)
-            finally:
-                spark.stop()
+            spark.stop()

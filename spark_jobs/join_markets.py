@@ -21,6 +21,7 @@ from spark_jobs.context import Context
 from spark_jobs.edges.checkpoints import Checkpoint
 from spark_jobs.edges.lake import Lake, newest_event_time, transaction_of
 from spark_jobs.edges.progress import Outcome
+from spark_jobs.touched import has_news
 from spark_jobs.transforms.binance_price import compare, look_up, without_binance
 from spark_jobs.transforms.market_join import (
     fresh_quotes,
@@ -31,6 +32,7 @@ from spark_jobs.transforms.market_join import (
 )
 from spark_jobs.transforms.spans import EVER, Span, widened, within
 
+INPUTS = (BRONZE_COIN_MARKET_CAP, BRONZE_WALLEX)
 ALL_FILES = 2**31 - 1
 FILLED = "filled-before"
 """The note in a checkpoint that says up to which event time the table was filled in batch before its stream began."""
@@ -54,8 +56,8 @@ def with_binance(rows: DataFrame, tickers: DataFrame | None, rules: JobSettings)
     return rows.transform(look_up, tickers, rules.join_tolerance_seconds).transform(compare)
 
 
-def start(context: Context) -> StreamingQuery:
-    """Start the stream join from its checkpoint.
+def start(context: Context) -> list[StreamingQuery]:
+    """Start the stream join from its checkpoint; nothing where neither quotes nor tickers are new.
 
     Without a checkpoint, and with an empty table, it reads bronze from its first version. Where the table has rows,
     bronze's first version is gone, or bronze holds more than `join_fill_rows`, the table is filled in batch up to where
@@ -63,7 +65,8 @@ def start(context: Context) -> StreamingQuery:
     after.
     """
     lake, rules = context.lake, context.rules
-    lake.ensure(MARKET_SNAPSHOTS)
+    if not has_news(context, MARKET_SNAPSHOTS, *INPUTS):
+        return []
     checkpoint = Checkpoint(context.state, MARKET_SNAPSHOTS)
     fresh = not checkpoint.exists() and checkpoint.note(FILLED) is None
     if fresh and not _can_stream_from_the_start(lake, rules):
@@ -82,15 +85,14 @@ def start(context: Context) -> StreamingQuery:
         rows = with_binance(batch, _tickers_of(context, [open_since]), rules)
         return Outcome(lake.append_stateful(rows, MARKET_SNAPSHOTS, transaction_of(batch, number, MARKET_SNAPSHOTS)))
 
-    return lake.run(MARKET_SNAPSHOTS.name, plan(quotes, tickers, rules), write)
+    return [lake.run(MARKET_SNAPSHOTS.name, plan(quotes, tickers, rules), write)]
 
 
 def _can_stream_from_the_start(lake: Lake, rules: JobSettings) -> bool:
-    inputs = (BRONZE_COIN_MARKET_CAP, BRONZE_WALLEX)
     return (
         lake.is_empty(MARKET_SNAPSHOTS)
-        and all(lake.has_first_version(table) for table in inputs)
-        and sum(map(lake.rows, inputs)) <= rules.join_fill_rows
+        and all(lake.has_first_version(table) for table in INPUTS)
+        and sum(map(lake.rows, INPUTS)) <= rules.join_fill_rows
     )
 
 
@@ -100,15 +102,14 @@ def _bronze_streams(context: Context, checkpoint: Checkpoint) -> tuple[DataFrame
     From the first version, commits are read in the order in which they were landed, and within a commit by date, a
     bounded part a batch. A snapshot has no order: the first batch of a filled table reads all of it at once.
     """
-    inputs = (BRONZE_COIN_MARKET_CAP, BRONZE_WALLEX)
     bounded: dict[str, str | int] = {"maxBytesPerTrigger": context.rules.join_bytes_per_batch}
     before = _filled_before(checkpoint)
     if before is None:
-        quotes, tickers = (context.lake.read_stream(table, startingVersion=0, **bounded) for table in inputs)
+        quotes, tickers = (context.lake.read_stream(table, startingVersion=0, **bounded) for table in INPUTS)
         return quotes, tickers
     at_once: dict[str, str | int] = {"maxFilesPerTrigger": ALL_FILES}
     limits = at_once if checkpoint.committed_watermark_ms() is None else bounded
-    quotes, tickers = (context.lake.read_stream(table, **limits) for table in inputs)
+    quotes, tickers = (context.lake.read_stream(table, **limits) for table in INPUTS)
     tolerance = dt.timedelta(seconds=context.rules.join_tolerance_seconds)
     return quotes.where(F.col("event_time") >= before), tickers.where(F.col("event_time") >= before - tolerance)
 

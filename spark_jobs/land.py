@@ -58,11 +58,6 @@ def arrived(parsed: DataFrame) -> Arrived:
     return Arrived(refused, moment_of(oldest), moment_of(newest))
 
 
-def is_nothing(batch: DataFrame, number: int) -> bool:
-    """Say whether a batch holds no message: only a query's first one may, and is not worth the time its plan takes."""
-    return number == 0 and batch.isEmpty()
-
-
 def moment_of(micros: int | None) -> dt.datetime | None:
     """Return the UTC time of microseconds since 1970."""
     return None if micros is None else EPOCH + dt.timedelta(microseconds=micros)
@@ -79,7 +74,7 @@ def find_topics(kafka: KafkaSettings) -> dict[str, TopicFacts]:
 
 
 def start(context: Context) -> list[StreamingQuery]:
-    """Start landing every topic, side by side.
+    """Start landing every topic that has a message which was not landed yet, side by side.
 
     Raises:
         BrokerError: no broker answers.
@@ -87,7 +82,8 @@ def start(context: Context) -> list[StreamingQuery]:
     """
     facts = find_topics(context.kafka)
     rejected = _land_rejected(context, facts[INGEST_REJECTED.topic])
-    return [rejected, *(_land(context, landing, facts[landing.stream.topic]) for landing in LANDINGS)]
+    started = [rejected, *(_land(context, landing, facts[landing.stream.topic]) for landing in LANDINGS)]
+    return [query for query in started if query is not None]
 
 
 def lateness_of(stream: Stream, rules: JobSettings) -> float:
@@ -99,12 +95,10 @@ def lateness_of(stream: Stream, rules: JobSettings) -> float:
     return seconds.get(stream.topic, float("inf"))
 
 
-def _land(context: Context, landing: Landing, topic: TopicFacts) -> StreamingQuery:
+def _land(context: Context, landing: Landing, topic: TopicFacts) -> StreamingQuery | None:
     stream, table, lake = landing.stream, landing.table, context.lake
 
     def land(batch: DataFrame, number: int) -> Outcome:
-        if is_nothing(batch, number):
-            return Outcome(rows_out=0)
         parsed = plan(batch, stream, context.rules.max_ahead_seconds).persist()
         found = arrived(parsed)
         # Refused rows first: a fresh checkpoint starts after bronze's highest offset, so that one must be written last.
@@ -125,25 +119,25 @@ def _land(context: Context, landing: Landing, topic: TopicFacts) -> StreamingQue
         parsed.unpersist()
         return Outcome(rows_out=written, late=too_late, rejected=found.refused)
 
-    return lake.run(table.name, _read(context, stream, topic, table), land)
+    messages = _read(context, stream, topic, table)
+    return None if messages is None else lake.run(table.name, messages, land)
 
 
-def _land_rejected(context: Context, topic: TopicFacts) -> StreamingQuery:
+def _land_rejected(context: Context, topic: TopicFacts) -> StreamingQuery | None:
     """Land what ingest refused, in the table where landing puts what it refuses itself."""
 
     def land(batch: DataFrame, number: int) -> Outcome:
-        if is_nothing(batch, number):
-            return Outcome(rows_out=0)
         parsed = plan(batch, INGEST_REJECTED, context.rules.max_ahead_seconds)
         good = rejected_at_ingest(good_rows(parsed, struct_type(INGEST_REJECTED.record).names))
         rows = good.unionByName(refused_rows(parsed))
         return Outcome(context.lake.append(rows, REJECTED, transaction_of(batch, number, REJECTED)))
 
-    return context.lake.run(REJECTED.name, _read(context, INGEST_REJECTED, topic, REJECTED), land)
+    messages = _read(context, INGEST_REJECTED, topic, REJECTED)
+    return None if messages is None else context.lake.run(REJECTED.name, messages, land)
 
 
-def _read(context: Context, stream: Stream, topic: TopicFacts, table: Table) -> DataFrame:
-    """Read a topic from its checkpoint; without one, from after what the table already holds.
+def _read(context: Context, stream: Stream, topic: TopicFacts, table: Table) -> DataFrame | None:
+    """Read a topic from its checkpoint, or else from after what the table already holds; None where that is all of it.
 
     Raises:
         TopicError: it is not the topic that the table was landed from, or has lost what was not landed yet.
@@ -160,6 +154,8 @@ def _read(context: Context, stream: Stream, topic: TopicFacts, table: Table) -> 
     lost = {number: first for number, first in topic.earliest.items() if landed.get(number, first) < first}
     if lost:
         _accept_loss(context, stream, table, {number: (landed[number], first) for number, first in lost.items()})
+    elif all(landed.get(number, topic.earliest[number]) >= end for number, end in topic.ends.items()):
+        return None
     return read_topic(
         context.spark,
         context.kafka,

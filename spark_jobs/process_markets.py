@@ -10,13 +10,10 @@ import argparse
 import re
 import sys
 import time
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
-from pyspark.errors import StreamingQueryException
-from pyspark.sql.streaming.query import StreamingQuery
-
-from contracts.errors import JobError, LeaseHeldError
+from contracts.errors import LeaseHeldError
 from contracts.tables import PUBLISHED
 from spark_jobs import (
     build_candles,
@@ -31,7 +28,6 @@ from spark_jobs import (
 from spark_jobs.context import Context
 from spark_jobs.driver import driving
 from spark_jobs.edges.publish import publish
-from spark_jobs.edges.spark_errors import reason_of
 from spark_jobs.program import main_of, say
 
 AVAILABLE_NOW = "available-now"
@@ -40,13 +36,13 @@ AVAILABLE_NOW = "available-now"
 def process(context: Context) -> None:
     """Do once all that there is to do."""
     with stage("land"):
-        finish(land.start(context))
+        context.lake.finish(land.start(context))
     with stage("join"):
-        finish([join_markets.start(context)])
+        context.lake.finish(join_markets.start(context))
     with stage("build"):
-        finish([*build_klines.start(context), *build_gaps.start(context), *score_posts.start(context)])
-        finish([*build_candles.start(context), build_market_cap.start(context)])
-        finish(build_hourly_sentiment.start(context))
+        context.lake.finish([*build_klines.start(context), *build_gaps.start(context), *score_posts.start(context)])
+        context.lake.finish([*build_candles.start(context), *build_market_cap.start(context)])
+        context.lake.finish(build_hourly_sentiment.start(context))
     with stage("publish"):
         for table in PUBLISHED:
             publish(context.published, table, context.lake)
@@ -58,23 +54,6 @@ def stage(name: str) -> Iterator[None]:
     began = time.monotonic()
     yield
     say(f"stage {name} {time.monotonic() - began:.1f} s")
-
-
-def finish(queries: Iterable[StreamingQuery]) -> None:
-    """Wait until every query has read all there is.
-
-    Raises:
-        JobError: a query ended with an error; the others are stopped first.
-    """
-    waiting = list(queries)
-    try:
-        for query in waiting:
-            query.awaitTermination()
-    except StreamingQueryException as error:
-        raise JobError(f"query {query.name} ended with an error: {reason_of(error)}") from error
-    finally:
-        for query in waiting:
-            query.stop()
 
 
 def trigger(text: str) -> float | None:

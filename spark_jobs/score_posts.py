@@ -15,7 +15,7 @@ from pyspark.sql.streaming.query import StreamingQuery
 from contracts.tables import BRONZE_BITCOIN, BRONZE_ETHEREUM, POSTS_SCORED, REPEAT, Table
 from spark_jobs.context import Context
 from spark_jobs.edges.lake import Transaction
-from spark_jobs.touched import NewRows, follow, has_sources
+from spark_jobs.touched import NewRows, follow, has_news
 from spark_jobs.transforms.near_duplicates import marked
 from spark_jobs.transforms.post_scores import scored, symbol_of
 from spark_jobs.transforms.spans import Span, widened, within
@@ -38,8 +38,8 @@ def plan(posts: DataFrame, known: DataFrame) -> Iterator[DataFrame]:
 
 
 def start(context: Context) -> list[StreamingQuery]:
-    """Start scoring the posts that were landed; nothing where there never was one."""
-    if not has_sources(context, POSTS_SCORED, *INPUTS):
+    """Start scoring the posts that were landed; nothing where none is new."""
+    if not has_news(context, POSTS_SCORED, *INPUTS):
         return []
     landed = [context.lake.read_stream(table).where(~F.col(REPEAT.name)) for table in INPUTS]
     new = [NewRows(rows, "event_time") for rows in landed]

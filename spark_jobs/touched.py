@@ -11,6 +11,7 @@ from pyspark.sql.streaming.query import StreamingQuery
 
 from contracts.tables import Table
 from spark_jobs.context import Context
+from spark_jobs.edges.checkpoints import Checkpoint
 from spark_jobs.edges.lake import Transaction, transaction_of
 from spark_jobs.edges.progress import Outcome
 from spark_jobs.transforms.roll_up import bucket_of
@@ -27,14 +28,18 @@ class NewRows(NamedTuple):
     time: str
 
 
-def has_sources(context: Context, table: Table, *sources: Table) -> bool:
-    """Make a table that others feed; say whether any of them ever had a row, and if so make those that are missing."""
+def has_news(context: Context, table: Table, *sources: Table, query: str | None = None) -> bool:
+    """Make a table that others feed; say whether they have anything that its query has not read, or a batch is due.
+
+    Where so, those that are missing are made. The query has the name of the table unless another is given.
+    """
     context.lake.ensure(table)
     if all(map(context.lake.is_empty, sources)):
         return False
     for source in sources:
         context.lake.ensure(source)
-    return True
+    found = [delta for source in sources if (delta := context.lake.delta(source))]
+    return Checkpoint(context.state, query or table).is_behind(found)
 
 
 def follow(context: Context, table: Table, new: Sequence[NewRows], minutes: int, renew: Renew) -> StreamingQuery:

@@ -1,11 +1,14 @@
 """What a streaming query's checkpoint says, read without Spark.
 
 Layout (Spark 4.2): `offsets/N` holds the metadata of batch N, the watermark it ran with included; `commits/N` says that
-batch N ended.
+batch N ended, with the watermark that the next one has to run with.
 """
 
 import json
+from collections.abc import Iterable
 from typing import NamedTuple
+
+from deltalake import DeltaTable
 
 from contracts.tables import Table
 from spark_jobs.edges.store import ObjectStore
@@ -53,6 +56,24 @@ class Checkpoint:
             for offset in read
             if "reservoirId" in offset
         }
+
+    def is_behind(self, tables: Iterable[DeltaTable]) -> bool:
+        """Say whether a run would find anything to do: rows of these tables that it has not read, or a batch still due.
+
+        Due is one that was started and did not end, and one without rows that a newer watermark calls for.
+        """
+        started, ended = self._batches("offsets"), self._batches("commits")
+        if not ended or max(started, default=-1) != max(ended):
+            return True
+        commit = self._store.get(f"{self.path}/commits/{max(ended)}")
+        next_watermark_ms = json.loads(commit.body.splitlines()[1])["nextBatchWatermarkMs"] if commit else 0
+        if next_watermark_ms > (self.committed_watermark_ms() or 0):
+            return True
+        reached = self.reached()
+        return any(
+            table.file_uris() if read is None else read.in_snapshot or read.next_version <= table.version()
+            for table, read in ((table, reached.get(str(table.metadata().id))) for table in tables)
+        )
 
     def _newest_finished(self) -> list[str] | None:
         """Return the lines of the newest finished batch's offsets: a version, its metadata, then one line a source."""

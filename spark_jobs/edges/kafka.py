@@ -1,7 +1,7 @@
 """Reading topics, and making sure they are the topics we think they are."""
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 import msgspec
 from confluent_kafka import KafkaException, Producer, TopicCollection, TopicPartition
@@ -25,6 +25,8 @@ class TopicFacts(msgspec.Struct, frozen=True):
     partitions: int
     earliest: Mapping[int, int]
     """The first offset that is still there, by partition."""
+    ends: Mapping[int, int]
+    """The offset that the next message will have, by partition."""
 
 
 def describe_topics(kafka: KafkaSettings, topics: list[str]) -> dict[str, TopicFacts]:
@@ -42,22 +44,34 @@ def describe_topics(kafka: KafkaSettings, topics: list[str]) -> dict[str, TopicF
             f"expected a Kafka broker at {kafka.kafka_bootstrap_servers}, found none:"
             ' start it with "coinlake up" or set COINLAKE_KAFKA_BOOTSTRAP_SERVERS'
         ) from None
-    found = {}
+    described = {}
     for topic, future in admin.describe_topics(TopicCollection(topics), request_timeout=PATIENCE_SECONDS).items():
         try:
-            description = future.result()
+            described[topic] = future.result()
         except KafkaException:
             raise TopicError(f'topic {topic} does not exist: create it with "coinlake topics apply"') from None
-        numbers = range(len(description.partitions))
-        first = admin.list_offsets(
-            {TopicPartition(topic, number): OffsetSpec.earliest() for number in numbers},  # type: ignore[no-untyped-call]
-            request_timeout=PATIENCE_SECONDS,
-        )
-        found[topic] = TopicFacts(
+    partitions = {topic: range(len(description.partitions)) for topic, description in described.items()}
+    places = [TopicPartition(topic, number) for topic, numbers in partitions.items() for number in numbers]
+    earliest, ends = (
+        _offsets(admin, places, spec)
+        for spec in (OffsetSpec.earliest(), OffsetSpec.latest())  # type: ignore[no-untyped-call]
+    )
+    return {
+        topic: TopicFacts(
             id=str(description.topic_id),
-            partitions=len(numbers),
-            earliest={part.partition: offset.result().offset for part, offset in first.items()},
+            partitions=len(partitions[topic]),
+            earliest=earliest[topic],
+            ends=ends[topic],
         )
+        for topic, description in described.items()
+    }
+
+
+def _offsets(admin: AdminClient, places: Sequence[TopicPartition], spec: OffsetSpec) -> dict[str, dict[int, int]]:
+    """Ask for one offset of each of these partitions; return them by topic and partition."""
+    found: dict[str, dict[int, int]] = {}
+    for place, offset in admin.list_offsets(dict.fromkeys(places, spec), request_timeout=PATIENCE_SECONDS).items():
+        found.setdefault(place.topic, {})[place.partition] = offset.result().offset
     return found
 
 

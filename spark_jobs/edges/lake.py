@@ -2,7 +2,7 @@
 
 import datetime as dt
 import threading
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from functools import cached_property
 
@@ -12,6 +12,7 @@ import pyarrow.compute as pc
 from deltalake import DeltaTable, Field, Schema
 from deltalake.exceptions import DeltaError, TableNotFoundError
 from deltalake.schema import PrimitiveType
+from pyspark.errors import StreamingQueryException
 from pyspark.sql import DataFrame, DataFrameWriter, SparkSession
 from pyspark.sql.streaming.query import StreamingQuery
 
@@ -20,6 +21,7 @@ from contracts.settings import LakeSettings
 from contracts.tables import TABLES, Table
 from spark_jobs.edges.lease import Lease
 from spark_jobs.edges.progress import Outcome, Progress
+from spark_jobs.edges.spark_errors import reason_of
 
 MAX_FILES_PER_BATCH = 1000
 MAX_PARTITIONS = 4
@@ -224,13 +226,30 @@ class Lake:
             self._lease.check()
             self._progress.note(name, number, each_batch(batch, number))
 
-        return (
+        return self._progress.follow(
             stream.writeStream.queryName(name)
             .option("checkpointLocation", f"{self._settings.state}/checkpoints/{name}")
             .trigger(availableNow=True)
             .foreachBatch(write)
             .start()
         )
+
+    def finish(self, queries: Iterable[StreamingQuery]) -> None:
+        """Wait until every query has read all there is.
+
+        Raises:
+            JobError: a query ended with an error; the others are stopped first.
+        """
+        waiting = list(queries)
+        try:
+            for query in waiting:
+                query.awaitTermination()
+        except StreamingQueryException as error:
+            raise JobError(f"query {query.name} ended with an error: {reason_of(error)}") from error
+        finally:
+            for query in waiting:
+                query.stop()
+                self._progress.tell(query)
 
 
 def transaction_of(batch: DataFrame, number: int, table: Table) -> Transaction:

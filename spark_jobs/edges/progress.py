@@ -1,17 +1,10 @@
 """One line of progress per micro-batch, and what Prometheus is told of it."""
 
-import json
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 
 import msgspec
-from pyspark.sql import SparkSession
-from pyspark.sql.streaming.listener import (
-    QueryIdleEvent,
-    QueryProgressEvent,
-    QueryStartedEvent,
-    QueryTerminatedEvent,
-    StreamingQueryListener,
-)
+from pyspark.sql.streaming.listener import StreamingQueryProgress
+from pyspark.sql.streaming.query import StreamingQuery
 
 from spark_jobs.edges.metrics import JobMetrics
 
@@ -24,52 +17,54 @@ class Outcome(msgspec.Struct, frozen=True):
     rejected: int = 0
 
 
-class Progress(StreamingQueryListener):
-    """Print and count, for every batch of every query: rows in, rows out, late rows, state rows, seconds."""
+class Progress:
+    """Print and count, for every batch of every query: rows in, rows out, late rows, state rows, seconds.
+
+    The queries are asked; a listener would be told of every event field by field, from the JVM to Python, which takes
+    longer than some batches.
+    """
 
     def __init__(self, write: Callable[[str], None], metrics: JobMetrics) -> None:
         self._write = write
         self._metrics = metrics
+        self._queries: dict[str, StreamingQuery] = {}
         self._outcomes: dict[tuple[str, int], Outcome] = {}
 
+    def follow(self, query: StreamingQuery) -> StreamingQuery:
+        """Take in a query that has been started."""
+        self._queries[query.name] = query
+        return query
+
     def note(self, query: str, batch: int, outcome: Outcome) -> None:
-        """Remember what a batch wrote until Spark reports that the batch has ended."""
+        """Remember what a batch wrote until Spark knows how it ended; tell of the one before it."""
         self._outcomes[query, batch] = outcome
+        if (running := self._queries.get(query)) is not None and running.lastProgress is not None:
+            self._tell([running.lastProgress])
 
-    def flush(self, spark: SparkSession) -> None:
-        """Wait until every event has been delivered, so that the last lines are not lost."""
-        spark.sparkContext._jsc.sc().listenerBus().waitUntilEmpty()
+    def tell(self, query: StreamingQuery) -> None:
+        """Tell of all batches of a query that were not told of yet, now that it has ended."""
+        self._tell(query.recentProgress)
 
-    def onQueryStarted(self, event: QueryStartedEvent) -> None:  # noqa: N802
-        """Ignore: a query that has nothing to do is no news."""
-
-    def onQueryProgress(self, event: QueryProgressEvent) -> None:  # noqa: N802
-        """Print the line of a batch that did something."""
-        progress = json.loads(event.progress.json)
-        name, batch = progress["name"], progress["batchId"]
-        outcome = self._outcomes.pop((name, batch), None)
-        if outcome is None:
-            return
-        rows_in, seconds = progress["numInputRows"], progress["durationMs"].get("triggerExecution", 0) / 1000
-        state_rows = sum(operator["numRowsTotal"] for operator in progress["stateOperators"])
-        self._metrics.batch(
-            name,
-            rows_in=rows_in,
-            rows_out=outcome.rows_out,
-            late=outcome.late,
-            rejected=outcome.rejected,
-            state_rows=state_rows,
-            seconds=seconds,
-        )
-        self._write(
-            progress_line(name, batch, rows_in=rows_in, outcome=outcome, state_rows=state_rows, seconds=seconds)
-        )
-
-    def onQueryIdle(self, event: QueryIdleEvent) -> None:  # noqa: N802
-        """Ignore: available-now queries end instead of idling."""
-
-    def onQueryTerminated(self, event: QueryTerminatedEvent) -> None:  # noqa: N802
-        """Ignore: the job itself reports how a query ended."""
+    def _tell(self, batches: Iterable[StreamingQueryProgress]) -> None:
+        for progress in batches:
+            name, batch = str(progress.name), progress.batchId
+            outcome = self._outcomes.pop((name, batch), None)
+            if outcome is None:
+                continue
+            rows_in, seconds = progress.numInputRows, progress.durationMs.get("triggerExecution", 0) / 1000
+            state_rows = sum(operator.numRowsTotal for operator in progress.stateOperators)
+            self._metrics.batch(
+                name,
+                rows_in=rows_in,
+                rows_out=outcome.rows_out,
+                late=outcome.late,
+                rejected=outcome.rejected,
+                state_rows=state_rows,
+                seconds=seconds,
+            )
+            self._write(
+                progress_line(name, batch, rows_in=rows_in, outcome=outcome, state_rows=state_rows, seconds=seconds)
+            )
 
 
 def progress_line(query: str, batch: int, *, rows_in: int, outcome: Outcome, state_rows: int, seconds: float) -> str:

@@ -1,7 +1,7 @@
 """Three hours of a generated market through the venues' protocols, Kafka, Spark and MinIO, against the oracle.
 
 The tests share one stack and go on from each other in the order of this file: first run, additions and second run,
-third run with nothing new, rebuild, and the same topics into a lake of files.
+runs with nothing new, rebuild, and the same topics into a lake of files.
 """
 
 import datetime as dt
@@ -21,8 +21,10 @@ import pytest
 from contracts.records import CoinQuote, MarketTicker, decode, replace
 from contracts.settings import LakeSettings
 from contracts.streams import COIN_MARKET_CAP, WALLEX
-from contracts.tables import CANDLES, HOURLY_SENTIMENT, LANDINGS, PUBLISHED, TABLES, Table
+from contracts.tables import CANDLES, HOURLY_SENTIMENT, LANDINGS, MARKET_SNAPSHOTS, PUBLISHED, TABLES, Table
 from infra.demo.replay import Market
+from spark_jobs.edges.checkpoints import Checkpoint
+from spark_jobs.edges.store import open_store
 from tests.integration import oracle
 from tests.integration.conftest import Ran, coinlake, own_stack, play, rows_of, send, versions
 from tests.integration.oracle import EQUAL, Message, Snapshot, differences
@@ -44,6 +46,11 @@ SPAN = dt.timedelta(hours=3)
 SPEED = 240
 """A poll in a quarter of a second: the demo's 720 loses polls where two test files share two slow cores."""
 SEED = 20260311
+QUERIES = {
+    *("coin_market_cap", "wallex", "binance_ticker", "crypto_kline_data"),
+    *("market_snapshots", "klines", "candles", "candles_binance", "market_cap"),
+}
+"""What the market gives something to do: by the names of the streaming queries."""
 
 
 @pytest.fixture(scope="module")
@@ -219,6 +226,23 @@ def test_third_run_with_nothing_new_writes_nothing(added: Added) -> None:
     assert [re.sub(r"[\d.]+", "N", line) for line in run.out] == [
         f"stage {name} N s" for name in ("land", "join", "build", "publish")
     ]
+    assert versions(added.world.lake) == before
+
+
+def test_only_what_had_something_to_do_ever_ran(added: Added) -> None:
+    state = open_store(added.world.lake, added.world.lake.state)
+    assert set(state.folders("checkpoints/")) == QUERIES
+
+
+def test_batch_without_rows_that_a_kill_left_undone_is_done_by_the_next_run(added: Added) -> None:
+    """The join's last batch only gives out what the watermark of the one before it has closed."""
+    state = open_store(added.world.lake, added.world.lake.state)
+    checkpoint = Checkpoint(state, MARKET_SNAPSHOTS)
+    numbers = {int(key.rpartition("/")[2]) for key in state.keys(f"{checkpoint.path}/commits/")}
+    state.delete([f"{checkpoint.path}/{kind}/{max(numbers)}" for kind in ("offsets", "commits")])
+    before = versions(added.world.lake)
+    (line,) = [line for line in added.world.process().out if "batch" in line]
+    assert re.match(rf"market_snapshots +batch {max(numbers)} +in +0 ", line)
     assert versions(added.world.lake) == before
 
 

@@ -1,6 +1,5 @@
 """What a driver tells Prometheus of its batches."""
 
-import json
 import socket
 import urllib.request
 from types import SimpleNamespace
@@ -13,15 +12,28 @@ from spark_jobs.edges.metrics import JobMetrics, metrics_page
 from spark_jobs.edges.progress import Outcome, Progress
 
 
-def progress_event(query: str, batch: int, rows: int) -> SimpleNamespace:
-    told = {
-        "name": query,
-        "batchId": batch,
-        "numInputRows": rows,
-        "stateOperators": [{"numRowsTotal": 7}, {"numRowsTotal": 4}],
-        "durationMs": {"triggerExecution": 1250},
-    }
-    return SimpleNamespace(progress=SimpleNamespace(json=json.dumps(told)))
+class AskedQuery:
+    """A query that has ended so many batches by now."""
+
+    name = "wallex"
+
+    def __init__(self) -> None:
+        self.recentProgress: list[SimpleNamespace] = []
+
+    @property
+    def lastProgress(self) -> SimpleNamespace | None:  # noqa: N802
+        return self.recentProgress[-1] if self.recentProgress else None
+
+    def end_batch(self, batch: int, rows: int) -> None:
+        self.recentProgress.append(
+            SimpleNamespace(
+                name=self.name,
+                batchId=batch,
+                numInputRows=rows,
+                stateOperators=[SimpleNamespace(numRowsTotal=7), SimpleNamespace(numRowsTotal=4)],
+                durationMs={"triggerExecution": 1250},
+            )
+        )
 
 
 def page(port: int) -> list[str]:
@@ -33,12 +45,18 @@ def test_the_page_tells_what_the_batches_of_a_query_did() -> None:
     metrics = JobMetrics(now=lambda: 1_700_000_000.0)
     lines: list[str] = []
     progress = Progress(lines.append, metrics)
+    query = AskedQuery()
+    progress.follow(query)  # type: ignore[arg-type]
     progress.note("wallex", 1, Outcome(90, late=2, rejected=3))
+    assert lines == []
+    query.end_batch(1, 95)
     progress.note("wallex", 2, Outcome(10, late=1, rejected=0))
+    assert len(lines) == 1, "a batch is told of when the next one writes"
     with metrics_page(metrics, JobMetricsSettings(process_metrics_port=0)) as port:
         assert port is not None
-        for number, rows in ((1, 95), (2, 11), (3, 500)):  # the third did nothing that was noted
-            progress.onQueryProgress(progress_event("wallex", number, rows))  # type: ignore[arg-type]
+        query.end_batch(2, 11)
+        query.end_batch(3, 500)  # did nothing that was noted
+        progress.tell(query)  # type: ignore[arg-type]
         told = page(port)
     assert {
         'coinlake_process_batches_total{query="wallex"} 2.0',
