@@ -15,7 +15,7 @@ TEST_GROUPS ?= 2
 BENCH_FLAGS = $(foreach rows,$(BENCH_ROWS),--rows $(rows)) $(if $(BENCH_PLANS),--plans $(BENCH_PLANS)) $(if $(BENCH_LIMIT),--limit $(BENCH_LIMIT))
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo reconcile bench bench-live up down status check format test test-unit test-streaming test-integration test-recorded lock clean
+.PHONY: help setup demo reconcile bench bench-live up down status check format test test-long test-unit test-streaming test-integration test-recorded lock clean
 
 help: ## list the tasks
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "make %-18s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -58,8 +58,11 @@ format: setup ## put the code into the one format
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
 
-test: setup ## run every test
-	$(PYTEST) --numprocesses $(TEST_GROUPS) --dist loadfile --no-loadscope-reorder
+test: setup ## run the tests, but for the long ones
+	$(PYTEST) -m "not long" --numprocesses $(TEST_GROUPS) --dist loadfile --no-loadscope-reorder
+
+test-long: setup ## run the long tests: more crashes, schedules, backlogs, maintenance, a full disk
+	$(PYTEST) -m long --numprocesses $(TEST_GROUPS) --dist loadfile --no-loadscope-reorder tests/integration
 
 test-unit: setup ## run the unit tests and the examples in docstrings
 	$(PYTEST) tests/unit contracts ingest sentiment spark_jobs simulator serve infra benchmarks

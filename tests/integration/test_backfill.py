@@ -125,6 +125,7 @@ def test_a_backfill_that_is_run_again_changes_nothing(two_days: TwoDays) -> None
     assert hashes(lake) == before
 
 
+@pytest.mark.long
 def test_maintained_twice_and_vacuumed_every_row_is_as_it_was(two_days: TwoDays) -> None:
     lake = lake_of(two_days.stack)
     before = hashes(lake)

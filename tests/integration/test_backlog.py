@@ -32,6 +32,9 @@ FROM_TWO_VENUES = {
 """The tables that have rows when nothing comes from Binance."""
 
 
+pytestmark = pytest.mark.long
+
+
 @dataclass(frozen=True)
 class Backlog:
     """A market in Kafka, and the lakes that it was taken into."""

@@ -69,6 +69,7 @@ def wait_for(folder: Path) -> None:
         time.sleep(0.05)
 
 
+@pytest.mark.long
 def test_full_object_store_is_one_line_and_the_next_run_takes_up_all(tmp_path: Path) -> None:
     home = Layout(tmp_path / "home")
     with small_drive(home.minio_data) as drive, own_stack(home.home) as stack:

@@ -61,6 +61,7 @@ def test_killed_and_damaged_runs_end_in_the_tables_of_an_undisturbed_one(ground:
     crash_and_compare(ground, FIXED_SEED)
 
 
+@pytest.mark.long
 def test_a_fresh_seed_with_every_join_filled_in_batch_ends_in_the_same_tables_too(
     ground: Ground, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -338,6 +338,7 @@ def newest_date(exported: Added) -> str:
 # --- the same topics into a lake of files -----------------------------------------------------------------------------
 
 
+@pytest.mark.long
 def test_lake_of_files_holds_the_same_rows(added: Added, tmp_path: Path) -> None:
     places = {"COINLAKE_LAKE": f"file://{tmp_path}/lake-house", "COINLAKE_STATE": f"file://{tmp_path}/spark"}
     coinlake(added.world.stack, "process", **places).well()

@@ -102,7 +102,7 @@ class Windowed:
             self.read()
 
 
-@pytest.mark.parametrize("trigger", ["real-time", "micro-batch"])
+@pytest.mark.parametrize("trigger", ["real-time", pytest.param("micro-batch", marks=pytest.mark.long)])
 def test_killed_twice_it_loses_and_doubles_no_window(trigger: str, tmp_path: Path) -> None:
     """Killed in its first batch, before it has a checkpoint, and again between the two files that end a batch."""
     with own_stack(tmp_path / "home") as stack:

@@ -38,7 +38,7 @@ from tests.integration.played_market import (
     assert_own_candles_like_the_oracle,
 )
 
-pytestmark = pytest.mark.timeout(3000)
+pytestmark = [pytest.mark.timeout(3000), pytest.mark.long]
 
 SEED = 77
 SPEED = 45.0
