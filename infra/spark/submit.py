@@ -19,8 +19,7 @@ SHORT_RUN_FLAGS = ("-XX:+UseSerialGC", "-XX:TieredStopAtLevel=1", "-XX:ReservedC
 """For runs of a minute or two, in which the JVM never gets hot: the quick compiler alone, with room for its code
 (at the default size it runs out and the driver dies), and the plain collector."""
 
-SHORT_RUN_CONF = {"spark.sql.codegen.wholeStage": "false", "spark.sql.codegen.factoryMode": "NO_CODEGEN"}
-"""Rows are few: evaluating expressions as they are costs less than compiling classes for them, twice over."""
+SHORT_RUN_CONF = {"spark.sql.codegen.wholeStage": "false"}
 
 LONG_RUN_FLAGS = ("-XX:-UsePerfData",)
 """For a driver that runs until it is stopped or has a long backlog: the JVM's own compilers and collector."""

@@ -3,11 +3,13 @@
 import asyncio
 import contextlib
 import datetime as dt
+import functools
 import json
 import os
 import random
 import signal
-from collections.abc import AsyncIterator
+import time
+from collections.abc import AsyncIterator, Awaitable, Callable
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -27,6 +29,7 @@ from tests.integration.conftest import COINLAKE
 FEEDS = ("binance_klines", "binance_agg_trades")
 SYMBOLS_A_RUN = 2
 SPEED = 90
+START_SECONDS = 120.0
 DAY = dt.datetime(2024, 3, 1, tzinfo=dt.UTC)
 _SYMBOLS = sorted(Simulator(SimulatorConfig()).venues["binance"].tape.symbols)  # type: ignore[attr-defined]
 
@@ -125,7 +128,8 @@ async def play(plan: Plan, stack: StackInfo) -> Played:
             for number, seconds in enumerate(plan.phases):
                 breaking = asyncio.create_task(_break_off(session, venue.control, plan.broken_off_after))
                 if plan.killed and number == 0:
-                    await _generate_until_killed(settings, stack, seconds)
+                    follows = functools.partial(_follows, session, venue.control)
+                    await _generate_until_killed(settings, stack, seconds, follows)
                 else:
                     played.codes.append(await _generate(settings, stack, polls=round(seconds / 0.1)))
                 breaking.cancel()
@@ -159,8 +163,10 @@ async def _generate(settings: dict[str, str], stack: StackInfo, *, polls: int, o
     )
 
 
-async def _generate_until_killed(settings: dict[str, str], stack: StackInfo, seconds: float) -> None:
-    """Run `coinlake generate` as a process and kill it in the middle of its work."""
+async def _generate_until_killed(
+    settings: dict[str, str], stack: StackInfo, seconds: float, follows: Callable[[], Awaitable[bool]]
+) -> None:
+    """Run `coinlake generate` as a process, and kill it so many seconds after it began to follow its feeds."""
     env = {**os.environ, "COINLAKE_HOME": str(stack.home), **stack.env()}
     env |= {f"COINLAKE_{name.upper()}": value for name, value in settings.items()}
     venues = [part for feed in FEEDS for part in ("--venue", feed)]
@@ -173,13 +179,25 @@ async def _generate_until_killed(settings: dict[str, str], stack: StackInfo, sec
         start_new_session=True,
     )
     try:
-        with contextlib.suppress(TimeoutError):
-            await asyncio.wait_for(process.wait(), seconds + 3)
-            raise AssertionError(f"expected a generator to kill, found that it ended with {process.returncode}")
+        deadline = time.monotonic() + START_SECONDS
+        while not await follows():
+            assert time.monotonic() < deadline, "expected a generator to follow its feeds, found that it does not"
+            await asyncio.sleep(0.1)
+        await asyncio.sleep(seconds)
+        assert process.returncode is None, (
+            f"expected a generator to kill, found that it ended with {process.returncode}"
+        )
     finally:
         with contextlib.suppress(ProcessLookupError):
             os.killpg(process.pid, signal.SIGKILL)
         await process.wait()
+
+
+async def _follows(session: aiohttp.ClientSession, control: str) -> bool:
+    """Say whether every feed has been connected to."""
+    async with session.get(f"{control}/limits") as answer:
+        connections: int = (await answer.json())["binance"]["connections"]
+    return connections >= len(FEEDS)
 
 
 async def _break_off(session: aiohttp.ClientSession, control: str, after: float) -> None:
