@@ -17,7 +17,7 @@ from infra.spark.submit import new_class_archive, submission
 
 LOOK_SECONDS = 0.005
 """How often the disk is looked at: the shortest moment, a commit that its checkpoint does not know, lasts 0.1 s."""
-LIMIT_SECONDS = 600.0
+LIMIT_SECONDS = 1200.0
 
 
 @dataclass(frozen=True)
@@ -39,7 +39,7 @@ def run_job(
     """Run the job and deal the blows in their order until it ends or is killed; dealt ones are taken from `blows`.
 
     Raises:
-        StackError: the run did not end in 300 s.
+        StackError: the run did not end in LIMIT_SECONDS.
     """
     waiting = deque[Blow]() if blows is None else blows
     logs = lake.home / "logs"

@@ -37,7 +37,7 @@ S3Client = Any
 """boto3 makes its clients at run time; they have no class to name."""
 
 COINLAKE = [sys.executable, "-m", "infra.cli"]
-RUN_SECONDS = 600
+RUN_SECONDS = 1200
 
 
 def client_of(stack: StackInfo, *, access_key: str | None = None, secret_key: str | None = None) -> S3Client:

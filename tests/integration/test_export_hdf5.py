@@ -25,8 +25,6 @@ KILLS, MOST_KILLS = 20, 60
 SECONDS_OF_MARKET = 40
 """Of event time, between two kills."""
 
-pytestmark = pytest.mark.timeout(1200)
-
 
 @pytest.fixture(scope="module")
 def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[StackInfo]:
