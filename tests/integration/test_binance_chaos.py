@@ -37,7 +37,7 @@ from tests.integration.chaotic_runs import Number, Plan, Played, plan_of, play
 from tests.integration.conftest import own_stack
 
 FIXED = tuple(range(1, 16))
-FRESH = 15
+FRESH = 5
 AT_ONCE = 10
 BUCKET = dt.timedelta(minutes=10)
 Candles = dict[tuple[str, str, dt.datetime], dict[str, Any]]

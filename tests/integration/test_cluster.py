@@ -41,7 +41,7 @@ from infra.stack import (
 )
 from infra.stack.health import spark_worker_is_ready
 from infra.stack.layout import Layout, read_env
-from tests.integration.conftest import COINLAKE, Ran, anything_of, coinlake, own_stack, play, ran
+from tests.integration.conftest import COINLAKE, RUN_SECONDS, Ran, anything_of, coinlake, own_stack, play, ran
 
 WORKERS = ("spark-worker-1", "spark-worker-2")
 SMALL = ClusterSettings(spark_master_port=0, spark_master_ui_port=0, spark_worker_cores=1, spark_worker_memory="512m")
@@ -153,19 +153,23 @@ def pasted(world: World) -> Finished:
     return Finished(lake, run, events_of(world.stack, folder))
 
 
+@pytest.mark.long
 def test_the_printed_command_runs_on_the_cluster_as_it_is(pasted: Finished) -> None:
     assert pasted.run.code == 0, "\n".join(pasted.run.err)
 
 
+@pytest.mark.long
 def test_cluster_gives_the_same_tables_as_local_mode(world: World, pasted: Finished) -> None:
     assert_same_tables(world, pasted.lake)
 
 
+@pytest.mark.long
 def test_both_workers_ran_tasks(pasted: Finished) -> None:
     assert set(pasted.events.tasks) == set(WORKERS)
     assert min(pasted.events.tasks.values()) >= 5, pasted.events.tasks
 
 
+@pytest.mark.long
 def test_the_key_is_in_no_event_log_and_in_no_folder_of_spark(world: World, pasted: Finished) -> None:
     secret = world.stack.s3_secret_key.get_secret_value()
     assert "fs.s3a" in pasted.events.text
@@ -206,7 +210,7 @@ def struck(world: World) -> Struck:
         commands = [" ".join(process.info["cmdline"] or []) for process in psutil.process_iter(["cmdline"])]
         assert [each.part for each in found].count("spark-executor") == 2
         kill_part(world.stack.home, "spark-worker-2")
-        code = job.wait(240)
+        code = job.wait(RUN_SECONDS)
     assert [each.part for each in processes.find(layout) if each.part == "spark-executor"] == []
     restart_part(world.stack.home, "spark-worker-2")
     run = Ran(code, landed, log.read_text().splitlines(), time.monotonic() - began)
@@ -318,6 +322,7 @@ def test_part_that_cannot_be_added_leaves_the_stack_as_it_was(world: World, brok
     assert info.ports == world.stack.ports
 
 
+@pytest.mark.long
 def test_down_in_the_middle_of_a_job_leaves_no_executor(world: World) -> None:
     """The last test: it takes the stack down."""
     layout = Layout(world.stack.home)

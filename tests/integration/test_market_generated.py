@@ -249,6 +249,7 @@ def test_batch_without_rows_that_a_kill_left_undone_is_done_by_the_next_run(adde
 # --- rebuild ----------------------------------------------------------------------------------------------------------
 
 
+@pytest.mark.long
 def test_rebuild_counts_what_the_stream_missed_and_takes_it_in(added: Added) -> None:
     lake = added.world.lake
     due, there = added.world.joined(), joined_rows(lake)

@@ -139,6 +139,7 @@ def uncommit(home: Path) -> None:
     newest.with_name(f".{newest.name}.crc").unlink(missing_ok=True)
 
 
+@pytest.mark.long
 def test_a_topic_that_grows_ends_the_job_with_what_was_found(tmp_path: Path) -> None:
     """Its windows are in as many places as it had partitions; a job that is started anew begins with what there is."""
     with own_stack(tmp_path / "home") as stack:
