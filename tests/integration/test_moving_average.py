@@ -123,13 +123,14 @@ def test_killed_twice_it_loses_and_doubles_no_window(trigger: str, tmp_path: Pat
                 windows.wait_for(dt.datetime.now(dt.UTC), child)
                 time.sleep(CHECKPOINT_SECONDS + 10)
                 assert child.running(), child.last_words()
+        expected = without_broker_times(expected_of_trades(market.sent, MovingAverageSettings()))
         with job(stack, trigger) as child:
             windows.wait_for(market.sent[-1].event_time, child)
-            time.sleep(3)
-            windows.read()
+            deadline = time.monotonic() + START_SECONDS
+            while without_broker_times(newest(windows.told)) != expected and time.monotonic() < deadline:
+                windows.read()
     assert len(market.sent) > 2000
-    expected = expected_of_trades(market.sent, MovingAverageSettings())
-    assert without_broker_times(newest(windows.told)) == without_broker_times(expected)
+    assert without_broker_times(newest(windows.told)) == expected
 
 
 def uncommit(home: Path) -> None:
