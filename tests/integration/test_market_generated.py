@@ -25,14 +25,12 @@ from contracts.tables import (
     CANDLES,
     HOURLY_SENTIMENT,
     LANDINGS,
-    MARKET_SNAPSHOTS,
     POSTS_SCORED,
     PUBLISHED,
     TABLES,
     Table,
 )
 from infra.demo.replay import Market
-from spark_jobs.edges.checkpoints import Checkpoint
 from spark_jobs.edges.store import open_store
 from tests.integration import oracle
 from tests.integration.conftest import Ran, coinlake, own_stack, play, rows_of, send, versions
@@ -241,19 +239,6 @@ def test_only_what_had_something_to_do_ever_ran(added: Added) -> None:
     assert ran & landings == {BRONZE[message.topic].name for message in added.world.messages if message.topic in BRONZE}
     assert len(landings - ran) >= 2
     assert ran.isdisjoint({POSTS_SCORED.name, HOURLY_SENTIMENT.name})
-
-
-def test_batch_without_rows_that_a_kill_left_undone_is_done_by_the_next_run(added: Added) -> None:
-    """The join's last batch only gives out what the watermark of the one before it has closed."""
-    state = open_store(added.world.lake, added.world.lake.state)
-    checkpoint = Checkpoint(state, MARKET_SNAPSHOTS)
-    names = [key.rpartition("/")[2] for key in state.keys(f"{checkpoint.path}/commits/")]
-    last = max(int(name) for name in names if name.isdigit())
-    state.delete([f"{checkpoint.path}/{kind}/{last}" for kind in ("offsets", "commits")])
-    before = versions(added.world.lake)
-    (line,) = [line for line in added.world.process().out if "batch" in line]
-    assert re.match(rf"market_snapshots +batch {last} +in +0 ", line)
-    assert versions(added.world.lake) == before
 
 
 # --- rebuild ----------------------------------------------------------------------------------------------------------
