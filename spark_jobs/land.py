@@ -2,6 +2,7 @@
 
 import datetime as dt
 from collections.abc import Mapping
+from itertools import chain
 from typing import NamedTuple
 
 import pyspark.sql.functions as F
@@ -17,7 +18,7 @@ from contracts.tables import LANDINGS, REJECTED, Landing, Table
 from spark_jobs.context import Context
 from spark_jobs.edges.checkpoints import Checkpoint
 from spark_jobs.edges.kafka import TopicFacts, describe_topics, put_on_record, read_topic
-from spark_jobs.edges.lake import newest_event_time, next_offsets, transaction_of
+from spark_jobs.edges.lake import EachBatch, newest_event_time, next_offsets, transaction_of
 from spark_jobs.edges.progress import Outcome
 from spark_jobs.transforms.parse import (
     REFUSAL,
@@ -82,8 +83,8 @@ def start(context: Context) -> list[StreamingQuery]:
     """
     facts = find_topics(context.kafka)
     rejected = _land_rejected(context, facts[INGEST_REJECTED.topic])
-    started = [rejected, *(_land(context, landing, facts[landing.stream.topic]) for landing in LANDINGS)]
-    return [query for query in started if query is not None]
+    landed = (_land(context, landing, facts[landing.stream.topic]) for landing in LANDINGS)
+    return [*rejected, *chain.from_iterable(landed)]
 
 
 def lateness_of(stream: Stream, rules: JobSettings) -> float:
@@ -95,7 +96,7 @@ def lateness_of(stream: Stream, rules: JobSettings) -> float:
     return seconds.get(stream.topic, float("inf"))
 
 
-def _land(context: Context, landing: Landing, topic: TopicFacts) -> StreamingQuery | None:
+def _land(context: Context, landing: Landing, topic: TopicFacts) -> list[StreamingQuery]:
     stream, table, lake = landing.stream, landing.table, context.lake
 
     def land(batch: DataFrame, number: int) -> Outcome:
@@ -119,11 +120,10 @@ def _land(context: Context, landing: Landing, topic: TopicFacts) -> StreamingQue
         parsed.unpersist()
         return Outcome(rows_out=written, late=too_late, rejected=found.refused)
 
-    messages = _read(context, stream, topic, table)
-    return None if messages is None else lake.run(table.name, messages, land)
+    return _start(context, stream, topic, table, land)
 
 
-def _land_rejected(context: Context, topic: TopicFacts) -> StreamingQuery | None:
+def _land_rejected(context: Context, topic: TopicFacts) -> list[StreamingQuery]:
     """Land what ingest refused, in the table where landing puts what it refuses itself."""
 
     def land(batch: DataFrame, number: int) -> Outcome:
@@ -132,8 +132,12 @@ def _land_rejected(context: Context, topic: TopicFacts) -> StreamingQuery | None
         rows = good.unionByName(refused_rows(parsed))
         return Outcome(context.lake.append(rows, REJECTED, transaction_of(batch, number, REJECTED)))
 
-    messages = _read(context, INGEST_REJECTED, topic, REJECTED)
-    return None if messages is None else context.lake.run(REJECTED.name, messages, land)
+    return _start(context, INGEST_REJECTED, topic, REJECTED, land)
+
+
+def _start(context: Context, stream: Stream, topic: TopicFacts, table: Table, land: EachBatch) -> list[StreamingQuery]:
+    messages = _read(context, stream, topic, table)
+    return [] if messages is None else [context.lake.run(table.name, messages, land)]
 
 
 def _read(context: Context, stream: Stream, topic: TopicFacts, table: Table) -> DataFrame | None:

@@ -77,7 +77,7 @@ def readers_behind(state: ObjectStore, table: Table, found: DeltaTable) -> Itera
     appended = max((commit["version"] for commit in found.history() if _is_append(commit)), default=-1)
     for name in state.folders("checkpoints/"):
         read = Checkpoint(state, name).reached().get(str(found.metadata().id))
-        if read is not None and (read.in_snapshot or appended >= read.next_version):
+        if read is not None and read.lacks(appended):
             yield name
     if table in JOINED and found.file_uris() and not Checkpoint(state, MARKET_SNAPSHOTS).exists():
         yield MARKET_SNAPSHOTS.name

@@ -34,12 +34,12 @@ def has_news(context: Context, table: Table, *sources: Table, query: str | None 
     Where so, those that are missing are made. The query has the name of the table unless another is given.
     """
     context.lake.ensure(table)
-    if all(map(context.lake.is_empty, sources)):
+    with_rows = [delta for source in sources if (delta := context.lake.delta(source)) and delta.file_uris()]
+    if not with_rows or not Checkpoint(context.state, query or table).is_behind(with_rows):
         return False
     for source in sources:
         context.lake.ensure(source)
-    found = [delta for source in sources if (delta := context.lake.delta(source))]
-    return Checkpoint(context.state, query or table).is_behind(found)
+    return True
 
 
 def follow(context: Context, table: Table, new: Sequence[NewRows], minutes: int, renew: Renew) -> StreamingQuery:

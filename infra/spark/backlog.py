@@ -15,6 +15,7 @@ from contracts.tables import IMPORTED_AGG_TRADES, IMPORTED_KLINES, LANDINGS, Tab
 from infra.kafka.admin import admin_client
 from spark_jobs.build_candles import BINANCE_QUERY
 from spark_jobs.edges.checkpoints import Checkpoint, Reached
+from spark_jobs.edges.kafka import offsets
 from spark_jobs.edges.store import open_store
 
 PATIENCE_SECONDS = 5.0
@@ -87,8 +88,4 @@ def _ends(kafka: KafkaSettings) -> dict[str, dict[int, int]]:
         if landing.stream.topic in topics
         for number in topics[landing.stream.topic].partitions
     ]
-    asked = admin.list_offsets({part: OffsetSpec.latest() for part in parts}, request_timeout=PATIENCE_SECONDS)  # type: ignore[no-untyped-call]
-    ends: dict[str, dict[int, int]] = {}
-    for part, future in asked.items():
-        ends.setdefault(part.topic, {})[part.partition] = future.result().offset
-    return ends
+    return offsets(admin, parts, OffsetSpec.latest(), PATIENCE_SECONDS)  # type: ignore[no-untyped-call]

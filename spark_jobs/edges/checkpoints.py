@@ -23,6 +23,10 @@ class Reached(NamedTuple):
     next_version: int
     in_snapshot: bool
 
+    def lacks(self, version: int) -> bool:
+        """Say whether the query has still to read this version of the table."""
+        return self.in_snapshot or version >= self.next_version
+
 
 class Checkpoint:
     """The checkpoint of a query, which has the name of the table that it writes unless another is given."""
@@ -38,7 +42,7 @@ class Checkpoint:
     def committed_watermark_ms(self) -> int | None:
         """Return the watermark (ms since 1970) that the newest finished batch ran with; None before the first one."""
         offsets = self._newest_finished()
-        return int(json.loads(offsets[1])["batchWatermarkMs"]) if offsets else None
+        return _watermark_ms(offsets) if offsets else None
 
     def committed_offsets(self, topic: str) -> dict[int, int] | None:
         """Return, by partition of a topic, the offset up to which the newest finished batch read; None before it."""
@@ -49,13 +53,7 @@ class Checkpoint:
 
     def reached(self) -> dict[str, Reached]:
         """Return, by id of each Delta table that the query reads, how far the newest finished batch came."""
-        offsets = self._newest_finished() or []
-        read = (json.loads(line) for line in offsets[2:] if line.startswith("{"))
-        return {
-            offset["reservoirId"]: Reached(int(offset["reservoirVersion"]), offset["isStartingVersion"])
-            for offset in read
-            if "reservoirId" in offset
-        }
+        return _reached(self._newest_finished() or [])
 
     def is_behind(self, tables: Iterable[DeltaTable]) -> bool:
         """Say whether a run would find anything to do: rows of these tables that it has not read, or a batch still due.
@@ -65,20 +63,22 @@ class Checkpoint:
         started, ended = self._batches("offsets"), self._batches("commits")
         if not ended or max(started, default=-1) != max(ended):
             return True
-        commit = self._store.get(f"{self.path}/commits/{max(ended)}")
-        next_watermark_ms = json.loads(commit.body.splitlines()[1])["nextBatchWatermarkMs"] if commit else 0
-        if next_watermark_ms > (self.committed_watermark_ms() or 0):
+        offsets, commit = self._lines("offsets", max(ended)), self._lines("commits", max(ended))
+        if not offsets or not commit or json.loads(commit[1])["nextBatchWatermarkMs"] > _watermark_ms(offsets):
             return True
-        reached = self.reached()
+        reached = _reached(offsets)
         return any(
-            table.file_uris() if read is None else read.in_snapshot or read.next_version <= table.version()
+            table.file_uris() if read is None else read.lacks(table.version())
             for table, read in ((table, reached.get(str(table.metadata().id))) for table in tables)
         )
 
     def _newest_finished(self) -> list[str] | None:
         """Return the lines of the newest finished batch's offsets: a version, its metadata, then one line a source."""
         finished = self._batches("commits")
-        stored = self._store.get(f"{self.path}/offsets/{max(finished)}") if finished else None
+        return self._lines("offsets", max(finished)) if finished else None
+
+    def _lines(self, kind: str, batch: int) -> list[str] | None:
+        stored = self._store.get(f"{self.path}/{kind}/{batch}")
         return stored.body.decode().splitlines() if stored else None
 
     def note(self, name: str) -> bytes | None:
@@ -94,3 +94,16 @@ class Checkpoint:
         """List the numbers of the batches with a file of this kind; what a crash left half-written has another name."""
         names = (key.rpartition("/")[2] for key in self._store.keys(f"{self.path}/{kind}/"))
         return [int(name) for name in names if name.isdigit()]
+
+
+def _watermark_ms(offsets: list[str]) -> int:
+    return int(json.loads(offsets[1])["batchWatermarkMs"])
+
+
+def _reached(offsets: list[str]) -> dict[str, Reached]:
+    read = (json.loads(line) for line in offsets[2:] if line.startswith("{"))
+    return {
+        offset["reservoirId"]: Reached(int(offset["reservoirVersion"]), offset["isStartingVersion"])
+        for offset in read
+        if "reservoirId" in offset
+    }

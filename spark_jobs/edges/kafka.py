@@ -53,7 +53,7 @@ def describe_topics(kafka: KafkaSettings, topics: list[str]) -> dict[str, TopicF
     partitions = {topic: range(len(description.partitions)) for topic, description in described.items()}
     places = [TopicPartition(topic, number) for topic, numbers in partitions.items() for number in numbers]
     earliest, ends = (
-        _offsets(admin, places, spec)
+        offsets(admin, places, spec, PATIENCE_SECONDS)
         for spec in (OffsetSpec.earliest(), OffsetSpec.latest())  # type: ignore[no-untyped-call]
     )
     return {
@@ -67,10 +67,16 @@ def describe_topics(kafka: KafkaSettings, topics: list[str]) -> dict[str, TopicF
     }
 
 
-def _offsets(admin: AdminClient, places: Sequence[TopicPartition], spec: OffsetSpec) -> dict[str, dict[int, int]]:
-    """Ask for one offset of each of these partitions; return them by topic and partition."""
+def offsets(
+    admin: AdminClient, places: Sequence[TopicPartition], spec: OffsetSpec, patience_seconds: float
+) -> dict[str, dict[int, int]]:
+    """Ask for one offset of each of these partitions; return them by topic and partition.
+
+    Raises:
+        KafkaException: a partition's leader does not answer in that time.
+    """
     found: dict[str, dict[int, int]] = {}
-    for place, offset in admin.list_offsets(dict.fromkeys(places, spec), request_timeout=PATIENCE_SECONDS).items():
+    for place, offset in admin.list_offsets(dict.fromkeys(places, spec), request_timeout=patience_seconds).items():
         found.setdefault(place.topic, {})[place.partition] = offset.result().offset
     return found
 
