@@ -2,12 +2,13 @@
 
 import random
 from collections import deque
+from collections.abc import Sequence
 
 from contracts.errors import StackError
 from infra.crashtest.job import Run, run_job
 from infra.crashtest.journal import Journal
 from infra.crashtest.lake import LakeUnderTest
-from infra.crashtest.plan import Blow, KillBroker, Loss, Step, again, draw
+from infra.crashtest.plan import Blow, KillBroker, Loss, Step, again
 
 SMALL_BATCHES = {"COINLAKE_MAX_OFFSETS_PER_BATCH": "2000"}
 """Topics are landed in several batches, so that there is a middle in which landing is struck."""
@@ -25,13 +26,13 @@ def undisturbed(lake: LakeUnderTest, journal: Journal) -> None:
         raise StackError(f"the undisturbed run ended with exit code {run.code}: {run.last_words}")
 
 
-def disturbed(lake: LakeUnderTest, journal: Journal, seed: int) -> None:
-    """Do all that the seed draws, and restart the job until it ends well.
+def disturbed(lake: LakeUnderTest, journal: Journal, seed: int, drawn: Sequence[Step]) -> None:
+    """Do all that was drawn of the seed, and restart the job until it ends well.
 
     Raises:
         StackError: a run ended badly though nothing had struck it, or the moment of a blow never came.
     """
-    steps = deque[Step](draw(seed))
+    steps = deque(drawn)
     chance = random.Random(f"again {seed}")
     redraws = 0
     number = 0

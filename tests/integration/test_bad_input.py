@@ -16,8 +16,8 @@ from confluent_kafka import TopicPartition
 from confluent_kafka.admin import AdminClient, OffsetSpec
 
 from contracts.records import Gap, decode
-from contracts.streams import STREAMS
-from contracts.tables import BRONZE_INGEST_GAPS, BRONZE_WALLEX, REJECTED, TABLES
+from contracts.streams import INGEST_GAPS, STREAMS
+from contracts.tables import BRONZE_WALLEX, REJECTED, TABLES
 from infra.stack import StackInfo, processes
 from infra.stack.layout import Layout, read_env
 from spark_jobs.edges.lease import Lease
@@ -317,7 +317,8 @@ def test_messages_that_retention_deleted_stop_the_job_until_the_hole_may_go_on_r
         ends = admin.list_offsets({TopicPartition("wallex", 0): OffsetSpec.latest()})
         (end,) = (future.result().offset for future in ends.values())
         assert offsets == {*range(landed), *range(landed + 100, end)}
-        coinlake(stack, "process").well()
-        gaps = rows_of(lake_of(stack), BRONZE_INGEST_GAPS)
-        causes = [row["cause"] for row in gaps if row["cause"].startswith("deleted by retention")]
+        told = [
+            decode(message.value, Gap) for message in oracle.consume(stack.kafka_bootstrap_servers, INGEST_GAPS.topic)
+        ]
+        causes = [gap.cause for gap in told if gap.cause.startswith("deleted by retention")]
         assert causes == [f"deleted by retention before it was landed: partition 0 offsets {landed} to {landed + 99}"]

@@ -80,18 +80,19 @@ def test_repetition_is_what_comparing_all_with_all_finds(spark: SparkSession) ->
     seed = random.randrange(10**6)
     print(f"seed {seed}")
     chance = random.Random(seed)
-    words = [f"{letter}{letter}" for letter in "abcdefghijkl"]
+    words = [f"{letter}{letter}" for letter in "abcdefghi"]
     rows = [
         post(
             f"p{number}",
             chance.randrange(5 * DAY),
-            " ".join(chance.sample(words, chance.randint(2, 9))),
+            " ".join(chance.sample(words, chance.randint(2, 8))),
             coin=chance.choice(("BTC", "ETH")),
         )
         for number in range(300)
     ]
     due = posts_oracle.near_duplicates(rows)
     assert found(spark, rows) == due
+    # Between 76 and 124 of 300 seeds: enough of both kinds, whatever the seed.
     assert 20 < sum(other is not None for other in due.values()) < 280
 
 
