@@ -14,6 +14,7 @@ from ingest.wire_json import ABSENT, Members, NumberText, show
 
 _NUMBER = re.compile(r"-?[0-9]+(\.[0-9]+)?([eE][+-]?[0-9]{1,9})?", re.ASCII)
 _NOT_FINITE = frozenset({"nan", "inf", "-inf", "infinity", "-infinity"})
+_FIRST_TIME = dt.datetime(1970, 1, 1, tzinfo=dt.UTC)
 _LONGEST_FRACTION = 200
 """Digits after the point that still travel. A number such as 1e-999999 would be a megabyte on the wire."""
 
@@ -108,7 +109,7 @@ def time_field(name: str, value: object) -> dt.datetime:
     """Read an RFC 3339 time as UTC, cut to milliseconds as on the wire.
 
     Raises:
-        FieldError: it is no time, or has no time zone.
+        FieldError: it is no time, has no time zone, or is before 1970, which no table takes.
     """
     if isinstance(value, str):
         try:
@@ -116,6 +117,8 @@ def time_field(name: str, value: object) -> dt.datetime:
         except (ValueError, OverflowError):
             _refuse(name, "an RFC 3339 time", value)
         if re.search(r"(Z|[+-][0-9]{2}:?[0-9]{2})$", value, re.IGNORECASE):
+            if moment < _FIRST_TIME:
+                _refuse(name, "a time from 1970 on", value)
             return moment.replace(microsecond=moment.microsecond // 1000 * 1000)
     _refuse(name, "an RFC 3339 time", value)
 

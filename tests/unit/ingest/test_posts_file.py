@@ -79,6 +79,10 @@ def test_a_compressed_file_is_read_alike(tmp_path: Path) -> None:
         (json.dumps({**GOOD, "id": 2}), "id: expected a text, found 2"),
         (json.dumps({"text": "gm", "created_at": GOOD["created_at"]}), "id: expected a text, found nothing"),
         (json.dumps({**GOOD, "id": "2", "created_at": None}), "created_at: expected an RFC 3339 time, found null"),
+        (
+            json.dumps({**GOOD, "id": "2", "created_at": "1969-12-31T23:59:59.999Z"}),
+            'created_at: expected a time from 1970 on, found "1969-12-31T23:59:59.999Z"',
+        ),
         (json.dumps({**GOOD, "id": "2", "author_followers": "many"}), "author_followers: expected a whole number"),
         (json.dumps({**GOOD, "id": "2", "text": "\ud800"}), "text: expected a text"),
         (b'{"id": "2", "text": "\xff", "created_at": "2021-11-10T09:00:04Z"}', "text: expected a text"),
