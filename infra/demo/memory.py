@@ -13,10 +13,11 @@ class PeakMemory:
     """Sample the summed proportional set size (PSS) of processes while the block runs.
 
     PSS counts a page that several processes share once, split among them. Where the kernel does not tell it, the
-    resident set size stands in, which counts such a page in full for each.
+    resident set size stands in, which counts such a page in full for each. To read it is not free: some 25 ms of a
+    core for a JVM, as many to find the parts of a stack, on a slow machine.
     """
 
-    def __init__(self, processes: Callable[[], Iterable[psutil.Process]], every_seconds: float = 0.5) -> None:
+    def __init__(self, processes: Callable[[], Iterable[psutil.Process]], every_seconds: float = 2.0) -> None:
         self._processes = processes
         self._every = every_seconds
         self._stop = threading.Event()
