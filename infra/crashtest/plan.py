@@ -1,7 +1,6 @@
 """What is done to a run, drawn from a seed: every kind at least once, in an order in which each of them hurts."""
 
 import random
-from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 
@@ -120,14 +119,6 @@ def draw(seed: int) -> list[Step]:
         *([] if early else fill),
         LoseCheckpoint(CANDLES),
     ]
-
-
-def first_of_each_kind(steps: Sequence[Step]) -> list[Step]:
-    """Shorten a series: half as many runs, in which each kind of blow and loss comes once."""
-    first: dict[type, Step] = {}
-    for step in steps:
-        first.setdefault(type(step), step)
-    return list(first.values())
 
 
 def again(missed: Blow, chance: random.Random) -> list[Step]:

@@ -12,7 +12,7 @@ from infra.crashtest.compare import Compared, compare
 from infra.crashtest.generator import crash_generator, show_generator
 from infra.crashtest.journal import Journal
 from infra.crashtest.lake import LakeUnderTest, lake_of
-from infra.crashtest.plan import Step, draw
+from infra.crashtest.plan import draw
 from infra.crashtest.series import disturbed, undisturbed
 from infra.crashtest.topics import prefill
 from infra.demo.replay import Market
@@ -53,11 +53,11 @@ def prepare(stack: StackInfo, journal: Journal, market: Market = MARKET) -> Grou
     return Ground(stack, lake)
 
 
-def crash(ground: Ground, seed: int, drawn: Sequence[Step], journal: Journal) -> list[Compared]:
-    """Do the disturbed series drawn of a seed in a lake of its own and compare it with the undisturbed one."""
+def crash(ground: Ground, seed: int, journal: Journal) -> list[Compared]:
+    """Do the disturbed series of one seed in a lake of its own and compare it with the undisturbed one."""
     lake = lake_of(ground.stack, f"disturbed-{seed}")
     journal.tell(f"the disturbed runs of seed {seed}")
-    disturbed(lake, journal, seed, drawn)
+    disturbed(lake, journal, seed, draw(seed))
     journal.tell("comparing")
     return compare(ground.undisturbed, lake)
 
@@ -111,7 +111,7 @@ def crashtest(home: Path, seed: int) -> None:
     """
     journal = Journal(say)
     with fresh_stack(home / "drivers") as stack:
-        compared = crash(prepare(stack, journal), seed, draw(seed), journal)
+        compared = crash(prepare(stack, journal), seed, journal)
     show_compared(compared)
     journal.tell("now the generator, with topics of its own")
     with fresh_stack(home / "generator") as stack:

@@ -1,12 +1,17 @@
 """A market that was played into Kafka and processed, and what must then be true of the lake."""
 
 import datetime as dt
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
 from contracts.settings import LakeSettings
 from contracts.streams import STREAMS
 from contracts.tables import CANDLES, KLINES, LANDINGS, MARKET_CAP, MARKET_SNAPSHOTS, REJECTED
+from infra.crashtest.journal import Journal
+from infra.crashtest.lake import LakeUnderTest
+from infra.crashtest.plan import Step
+from infra.crashtest.series import disturbed
 from infra.stack import StackInfo
 from tests.integration import oracle
 from tests.integration.conftest import Ran, coinlake, lake_of, rows_of
@@ -35,12 +40,24 @@ class Played:
     def messages(self) -> list[Message]:
         return list(self.seen.values())
 
-    def process(self) -> Ran:
-        """Read the topics as they are, then let the job do what there is to do."""
+    def read(self) -> None:
+        """Read the topics as they are."""
         read = oracle.consume(self.stack.kafka_bootstrap_servers, *(stream.topic for stream in STREAMS))
         self.seen |= {(message.topic, message.partition, message.offset): message for message in read}
         self.cut_off = oracle.closed_before(self.quotes(), self.tickers())
+
+    def process(self) -> Ran:
+        """Read the topics as they are, then let the job do what there is to do."""
+        self.read()
         return coinlake(self.stack, "process").well()
+
+    def process_struck(self, seed: int, steps: Sequence[Step]) -> list[str]:
+        """Read the topics as they are, then let the job run until it ends well, struck on the way; return by what."""
+        self.read()
+        env = {**self.stack.env(), "COINLAKE_HOME": str(self.stack.home)}
+        journal = Journal(print)
+        disturbed(LakeUnderTest("market", self.stack.home, env, self.lake), journal, seed, steps)
+        return journal.done
 
     def quotes(self) -> list[Row]:
         return oracle.quotes_of(self.messages)

@@ -29,6 +29,9 @@ BUCKETS = 2 * 144 - 8
 FIVE = dt.timedelta(minutes=5)
 
 
+pytestmark = pytest.mark.long
+
+
 class Ohlcv(NamedTuple):
     """What the exchange says of an interval; its files have no more."""
 

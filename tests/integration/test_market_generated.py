@@ -1,7 +1,7 @@
 """Three hours of a generated market through the venues' protocols, Kafka, Spark and MinIO, against the oracle.
 
-The tests share one stack and go on from each other in the order of this file: first run, additions and second run,
-runs with nothing new, rebuild, and the same topics into a lake of files.
+The tests share one stack and go on from each other in the order of this file: first run, killed twice on its way,
+additions and second run, runs with nothing new, rebuild, and the same topics into a lake of files.
 """
 
 import datetime as dt
@@ -22,14 +22,17 @@ from contracts.records import CoinQuote, MarketTicker, decode, replace
 from contracts.settings import LakeSettings
 from contracts.streams import COIN_MARKET_CAP, WALLEX
 from contracts.tables import (
+    BRONZE_WALLEX,
     CANDLES,
     HOURLY_SENTIMENT,
     LANDINGS,
+    MARKET_SNAPSHOTS,
     POSTS_SCORED,
     PUBLISHED,
     TABLES,
     Table,
 )
+from infra.crashtest.plan import KillAtCommit, Moment
 from infra.demo.replay import Market
 from spark_jobs.edges.store import open_store
 from tests.integration import oracle
@@ -54,15 +57,19 @@ SPAN = dt.timedelta(hours=3)
 SPEED = 120
 """A poll in half a second: the demo's 720, and 240 too, lose polls where two test files share two slow cores."""
 SEED = 20260311
+KILLS = (KillAtCommit(BRONZE_WALLEX, Moment.DURING, passing=1), KillAtCommit(MARKET_SNAPSHOTS, Moment.AFTER))
+"""Nothing of a killed driver is seen below: the tables are what the oracle says."""
 
 
 @pytest.fixture(scope="module")
 def played(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Played]:
-    """A played market that has been processed once."""
+    """A played market that has been processed once, by a driver that was killed while it landed and while it joined."""
     with own_stack(tmp_path_factory.mktemp("market") / "home") as stack:
         play(stack, Market(SPAN.total_seconds(), SPEED, seed=SEED))
         world = Played(stack)
-        world.process()
+        done = world.process_struck(SEED, KILLS)
+        assert sum("kill -9" in line for line in done) >= len(KILLS)
+        assert "ended well" in done[-1]
         yield world
 
 

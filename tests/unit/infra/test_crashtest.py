@@ -31,7 +31,6 @@ from infra.crashtest.plan import (
     Moment,
     again,
     draw,
-    first_of_each_kind,
 )
 from infra.crashtest.polls import Polls, polls_of
 from infra.crashtest.reader import Seen
@@ -291,11 +290,3 @@ class TestLanded:
         assert agreed(messages, [bronze_row(ticker(1), 8)], compacted=True) == 0
         assert agreed(messages, [bronze_row(ticker(0), 7)], compacted=True) == 1
         assert agreed(messages, [bronze_row(ticker(1), 8)], compacted=False) == 1
-
-
-@pytest.mark.parametrize("seed", range(20))
-def test_a_short_series_has_each_kind_once_in_the_order_of_the_whole_one(seed: int) -> None:
-    whole = draw(seed)
-    short = first_of_each_kind(whole)
-    assert [step for step in whole if step in short] == short
-    assert sorted(type(step).__name__ for step in short) == sorted({type(step).__name__ for step in whole})
