@@ -26,6 +26,8 @@ OF_THE_FILE = [
 ]
 BAD = '{"id": "f3"}'
 
+pytestmark = pytest.mark.long
+
 
 @pytest.fixture(scope="module")
 def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[StackInfo]:

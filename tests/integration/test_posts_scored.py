@@ -141,6 +141,7 @@ def test_a_candle_that_comes_later_stands_beside_its_hour(scored: Scored) -> Non
     assert {key for key, hour in after.items() if hour["close"] is not None} == {("BTC", HOUR)}
 
 
+@pytest.mark.long
 def test_a_rebuild_finds_nothing_missing_and_nothing_wrong(scored: Scored) -> None:
     told = coinlake(scored.stack, "rebuild", "--dry-run").well().out
     rows = {line.split()[0]: line.split() for line in told if " missed " in line}

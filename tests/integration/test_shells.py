@@ -157,6 +157,7 @@ def test_shells_change_nothing_and_take_no_lease(world: World) -> None:
     assert objects(client_of(world.stack)) == world.objects_before
 
 
+@pytest.mark.long
 def test_a_statement_on_the_command_line_is_passed_on_and_its_error_is_the_exit_code(world: World) -> None:
     names = [table.name for table in TABLES] + [f"published_{table.name}" for table in PUBLISHED]
     counts = "; ".join(f"SELECT count(*) FROM {name}" for name in names)
