@@ -21,7 +21,7 @@ SECRET = "a-secret-key"
 async def get() -> AsyncIterator[Get]:
     servers: list[TestServer] = []
     async with aiohttp.ClientSession() as session:
-        client = AiohttpClient(session, timeout_seconds=0.3, now=lambda: NOON)
+        client = AiohttpClient(session, timeout_seconds=1, now=lambda: NOON)
 
         async def fetch(handler: Callable[[web.Request], Awaitable[web.StreamResponse]]) -> Answer:
             app = web.Application()
@@ -111,7 +111,7 @@ async def test_a_venue_that_is_slow_times_out(get: Get) -> None:
         await asyncio.sleep(2)
         return web.Response()
 
-    assert await refused(get, slow) == ("timeout", "expected an answer within 0.3 s, found none")
+    assert await refused(get, slow) == ("timeout", "expected an answer within 1 s, found none")
 
 
 async def test_a_body_that_is_cut_is_named(get: Get) -> None:
