@@ -24,7 +24,7 @@ from contracts.errors import StackError
 from contracts.streams import BINANCE_AGG_TRADES, CRYPTO_DATA_AGGREGATED
 from infra.children import Child
 from infra.crashtest.run import fresh_stack
-from infra.demo.memory import PeakMemory, memory_bytes
+from infra.demo.memory import PeakMemory
 from infra.stack import StackInfo, processes
 from infra.stack.layout import Layout
 
@@ -185,10 +185,12 @@ def _measure(
         else:
             time.sleep(plan.seconds)
         after = used()
-        peak = max(memory.peak_bytes, sum(map(memory_bytes, tree(engine.pid))))
+        memory.sample()
         sending.finish()
         _wait_quiet(servers, engine, QUIET_AFTER_KILL_SECONDS if plan.kill else QUIET_SECONDS)
-    return _Measured(ready, {name: after[name] - before[name] for name in after}, peak, counts_from_ns, killed_ns)
+    return _Measured(
+        ready, {name: after[name] - before[name] for name in after}, memory.peak_bytes, counts_from_ns, killed_ns
+    )
 
 
 def _understand(engine: Engine, plan: Plan, measured: _Measured, stack: StackInfo, sent_log: Path, times: Path) -> Run:

@@ -34,9 +34,13 @@ class PeakMemory:
         self._stop.set()
         self._thread.join()
 
+    def sample(self) -> None:
+        """Take one sample, in the block or after it."""
+        self.peak_bytes = max(self.peak_bytes, sum(map(memory_bytes, self._processes())))
+
     def _sample_forever(self) -> None:
         while not self._stop.wait(self._every):
-            self.peak_bytes = max(self.peak_bytes, sum(map(memory_bytes, self._processes())))
+            self.sample()
 
 
 def memory_bytes(process: psutil.Process) -> int:

@@ -138,6 +138,7 @@ def test_killed_twice_it_loses_and_doubles_no_window(trigger: str, tmp_path: Pat
             with job(stack, trigger) as child:
                 windows.wait_for(dt.datetime.now(dt.UTC), child)
                 time.sleep(CHECKPOINT_SECONDS + 10)
+                assert child.running(), child.last_words()
                 sending.close()
                 expected = without_broker_times(expected_of_trades(market.sent, MovingAverageSettings()))
                 deadline = time.monotonic() + START_SECONDS
