@@ -3,7 +3,7 @@
 import asyncio
 import contextlib
 import datetime as dt
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Iterable
 
 import structlog
 
@@ -54,6 +54,7 @@ class Follower:
         self._waiting: asyncio.Queue[Record] = asyncio.Queue(WAITING_RECORDS)
         self._next: Record | None = None
         self._new_gaps = NewGaps()
+        self._sent_gaps = NewGaps()
         self._open: Gap | None = None
         self._failures = 0
         self._served = 0
@@ -72,6 +73,7 @@ class Follower:
         )
         self._open = still_open(gaps)
         self._new_gaps.know(gaps)
+        self._sent_gaps.know(gaps)
         self._source.resume(records, gaps)
 
     async def run(self, seconds: float | None, *, once: bool = False) -> Outcome:
@@ -256,14 +258,11 @@ class Follower:
         name, poll = self._source.name, dict(route(batch))
         backoff = waits(self._clock.jitter, first=0.5, longest=_LONGEST_WAIT_SECONDS)
         gaps = poll.pop(INGEST_GAPS, ())
-        told = {INGEST_GAPS: gaps} if gaps else {}
-        # A Gap that says what came is sent after it, and one that says what did not come before the records that
-        # follow: a kill in between leaves a hole on record, never a hole unsaid.
-        parts = (poll, told) if any(_says_what_came(gap) for gap in gaps) else (told, poll)
+        before, after = self._around_records(gaps)
         while True:
             try:
-                for part in parts:
-                    if part:
+                for part in ({INGEST_GAPS: before}, poll, {INGEST_GAPS: after}):
+                    if any(part.values()):
                         await self._sink.send_poll(part)
                 break
             except UndeliveredError as error:
@@ -272,7 +271,7 @@ class Follower:
                 self._log.warning("batch_undelivered", error=str(error))
                 await self._clock.sleep(next(backoff))
         self._unwritten = False
-        for stream, sent in {**poll, **told}.items():
+        for stream, sent in {**poll, **({INGEST_GAPS: gaps} if gaps else {})}.items():
             self._metrics.acknowledged(name, stream.topic, len(sent))
         self._metrics.rejected(name, sum(isinstance(record, Rejected) for record in batch))
         if self._source.stream in poll:
@@ -280,9 +279,31 @@ class Follower:
             self._metrics.succeeded(name)
 
 
-def _says_what_came(gap: Record) -> bool:
+    def _around_records(self, gaps: Iterable[Record]) -> tuple[list[Record], list[Record]]:
+        """Part the Gaps of a batch into those that are sent before its records, and those that are sent after them.
+
+        One that says what came is sent after it; one that says what did not come, and one of a hole not told before,
+        before what follows or fills it: a kill in between leaves a hole on record, never a hole unsaid. Gaps of one key
+        keep their order.
+        """
+        before: list[Record] = []
+        after: list[Record] = []
+        behind: set[tuple[str, dt.datetime]] = set()
+        for gap in gaps:
+            assert isinstance(gap, Gap)
+            key = (gap.symbol, gap.from_time)
+            new = self._sent_gaps.is_new(gap)
+            if key not in behind and (new or not _says_what_came(gap)):
+                before.append(gap)
+            else:
+                behind.add(key)
+                after.append(gap)
+        return before, after
+
+
+def _says_what_came(gap: Gap) -> bool:
     """Say whether a Gap may call a hole filled, or smaller than it was."""
-    return isinstance(gap, Gap) and gap.recoverable and gap.to_time is not None
+    return gap.recoverable and gap.to_time is not None
 
 
 def _ends(told: Gap, gap: Gap) -> bool:

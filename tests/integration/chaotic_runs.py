@@ -3,13 +3,11 @@
 import asyncio
 import contextlib
 import datetime as dt
-import functools
 import json
 import os
 import random
 import signal
-import time
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Iterable
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -27,6 +25,7 @@ from simulator.server import Simulator, running
 from tests.integration.conftest import COINLAKE
 
 FEEDS = ("binance_klines", "binance_agg_trades")
+TOPICS = (CRYPTO_KLINE_DATA.topic, BINANCE_AGG_TRADES.topic)
 SYMBOLS_A_RUN = 2
 SPEED = 90
 START_SECONDS = 120.0
@@ -118,23 +117,22 @@ async def play(plan: Plan, stack: StackInfo) -> Played:
     async with running(config) as venue, _tapped(venue.url("binance"), played.pushed) as tap:
         settings = {
             "binance_url": venue.url("binance"),
-            "binance_stream_url": tap,
+            "binance_stream_url": tap.url,
             "binance_symbols": ",".join(plan.symbols),
             "binance_silence_seconds": "3",
             "binance_refill_hours": "48",  # the clock of another run may be a day ahead
             "poll_seconds": "0.1",
+            "drain_seconds": "60",
         }
         async with aiohttp.ClientSession() as session:
             for number, seconds in enumerate(plan.phases):
-                breaking = asyncio.create_task(_break_off(session, venue.control, plan.broken_off_after))
+                over = asyncio.create_task(_phase(plan, tap, seconds, session, venue.control))
                 if plan.killed and number == 0:
-                    follows = functools.partial(_follows, session, venue.control)
-                    await _generate_until_killed(settings, stack, seconds, follows)
+                    await _generate_until_killed(settings, stack, over)
                 else:
-                    played.codes.append(await _generate(settings, stack, polls=round(seconds / 0.1)))
-                breaking.cancel()
+                    played.codes.append(await _generate(settings, stack, until=over))
                 await asyncio.sleep(plan.pause)
-            played.codes.append(await _generate(settings, stack, polls=1, once=True))
+            played.codes.append(await _generate(settings, stack))
             async with session.get(f"{venue.control}/limits") as answer:
                 played.limits = (await answer.json())["binance"]
             for symbol in plan.symbols:
@@ -150,23 +148,40 @@ def _shutdown(after: float) -> Fault:
     return Fault(venue="binance", kind=FaultKind.SERVER_SHUTDOWN, after_seconds=after)
 
 
-async def _generate(settings: dict[str, str], stack: StackInfo, *, polls: int, once: bool = False) -> int:
-    """Run a generator of its own, which knows what is in Kafka and nothing else."""
-    return await generate(
+async def _phase(plan: Plan, tap: "Tap", seconds: float, session: aiohttp.ClientSession, control: str) -> None:
+    """Wait until each stream of each symbol is pushed, however slow the machine is, and so long; then it is over.
+
+    On the way all connections are broken off once.
+    """
+    async with asyncio.timeout(START_SECONDS):
+        await tap.each((topic, symbol) for topic in TOPICS for symbol in plan.symbols)
+    await asyncio.sleep(plan.broken_off_after)
+    async with session.post(f"{control}/disconnect") as answer:
+        assert answer.status == 204
+    await asyncio.sleep(seconds - plan.broken_off_after)
+
+
+async def _generate(settings: dict[str, str], stack: StackInfo, *, until: asyncio.Task[None] | None = None) -> int:
+    """Run a generator of its own, which knows what is in Kafka and nothing else; without an end, fill up once."""
+    stop = asyncio.Event()
+    if until is not None:
+        until.add_done_callback(lambda _: stop.set())
+    code = await generate(
         IngestSettings.model_validate(settings),
         KafkaSettings(kafka_bootstrap_servers=stack.kafka_bootstrap_servers),
         JobSettings(),
         venues=FEEDS,
-        polls=polls,
-        stop=asyncio.Event(),
-        once=once,
+        polls=None if until else 1,
+        stop=stop,
+        once=until is None,
     )
+    if until is not None:
+        await until
+    return code
 
 
-async def _generate_until_killed(
-    settings: dict[str, str], stack: StackInfo, seconds: float, follows: Callable[[], Awaitable[bool]]
-) -> None:
-    """Run `coinlake generate` as a process, and kill it so many seconds after it began to follow its feeds."""
+async def _generate_until_killed(settings: dict[str, str], stack: StackInfo, until: asyncio.Task[None]) -> None:
+    """Run `coinlake generate` as a process, and kill it then."""
     env = {**os.environ, "COINLAKE_HOME": str(stack.home), **stack.env()}
     env |= {f"COINLAKE_{name.upper()}": value for name, value in settings.items()}
     venues = [part for feed in FEEDS for part in ("--venue", feed)]
@@ -179,11 +194,7 @@ async def _generate_until_killed(
         start_new_session=True,
     )
     try:
-        deadline = time.monotonic() + START_SECONDS
-        while not await follows():
-            assert time.monotonic() < deadline, "expected a generator to follow its feeds, found that it does not"
-            await asyncio.sleep(0.1)
-        await asyncio.sleep(seconds)
+        await until
         assert process.returncode is None, (
             f"expected a generator to kill, found that it ended with {process.returncode}"
         )
@@ -191,19 +202,6 @@ async def _generate_until_killed(
         with contextlib.suppress(ProcessLookupError):
             os.killpg(process.pid, signal.SIGKILL)
         await process.wait()
-
-
-async def _follows(session: aiohttp.ClientSession, control: str) -> bool:
-    """Say whether every feed has been connected to."""
-    async with session.get(f"{control}/limits") as answer:
-        connections: int = (await answer.json())["binance"]["connections"]
-    return connections >= len(FEEDS)
-
-
-async def _break_off(session: aiohttp.ClientSession, control: str, after: float) -> None:
-    await asyncio.sleep(after)
-    async with session.post(f"{control}/disconnect") as answer:
-        assert answer.status == 204
 
 
 async def _klines(session: aiohttp.ClientSession, base: str, symbol: str, begin: dt.datetime) -> list[list[Any]]:
@@ -232,9 +230,34 @@ async def _trades(session: aiohttp.ClientSession, base: str, symbol: str, first:
 # --- listening in -----------------------------------------------------------------------------------------------------
 
 
+@dataclass
+class Tap:
+    """Where streams are listened in to, and what was pushed there."""
+
+    pushed: set[Number]
+    url: str = ""
+    _awaited: set[tuple[str, str]] = field(default_factory=set)
+    _heard: asyncio.Event = field(default_factory=asyncio.Event)
+
+    def note(self, numbers: Iterable[Number]) -> None:
+        """Note what is pushed."""
+        for number in numbers:
+            self.pushed.add(number)
+            self._awaited.discard(number[:2])
+        if not self._awaited:
+            self._heard.set()
+
+    async def each(self, streams: Iterable[tuple[str, str]]) -> None:
+        """Wait until each of these topics and symbols is pushed from now on."""
+        self._awaited = set(streams)
+        self._heard.clear()
+        await self._heard.wait()
+
+
 @contextlib.asynccontextmanager
-async def _tapped(base: str, pushed: set[Number]) -> AsyncIterator[str]:
+async def _tapped(base: str, pushed: set[Number]) -> AsyncIterator[Tap]:
     """Pass streams on frame by frame, breaks included, and note each closed kline and trade that was pushed."""
+    tap = Tap(pushed)
 
     async def relay(request: web.Request) -> web.StreamResponse:
         client = web.WebSocketResponse(autoping=False, compress=False, timeout=1)
@@ -247,7 +270,7 @@ async def _tapped(base: str, pushed: set[Number]) -> AsyncIterator[str]:
             try:
                 async for message in venue:
                     if message.type is WSMsgType.TEXT:
-                        pushed.update(_named(message.data))
+                        tap.note(_named(message.data))
                         await client.send_str(message.data)
             except ConnectionError:
                 return client
@@ -267,7 +290,8 @@ async def _tapped(base: str, pushed: set[Number]) -> AsyncIterator[str]:
     await runner.setup()
     try:
         await web.TCPSite(runner, "127.0.0.1", 0).start()
-        yield f"ws://127.0.0.1:{runner.addresses[0][1]}"
+        tap.url = f"ws://127.0.0.1:{runner.addresses[0][1]}"
+        yield tap
     finally:
         await runner.cleanup()
 

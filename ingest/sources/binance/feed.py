@@ -4,7 +4,7 @@ import asyncio
 import contextlib
 import datetime as dt
 from collections.abc import AsyncGenerator, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import structlog
 
@@ -125,6 +125,7 @@ class Feed:
             if gap.symbol in followed and gap.to_time is not None and gap.repaired_at is None
             if not gap.recoverable or gap.to_time > self._cutoff(gap.to_time)
         ]
+        self._gaps.know(gap for gap in gaps if gap.symbol in followed)
 
     def settle(self) -> Iterator[Gap]:
         """Yield how the holes stand whose refill was broken off: what came of them is filled, the rest is missing."""
@@ -384,9 +385,13 @@ class Feed:
             track.continuity.give_up(hole.first, hole.last)
         else:
             track.continuity.reopen(hole)
-            part, filled = next(parts_of(hole, track.continuity.left_of(hole)))
-            if filled:
-                yield self._gaps.repaired(track.symbol, track.name, part, self._around.now())
+            self._gaps.resolved(found.gap)
+            for part, filled in parts_of(hole, track.continuity.left_of(hole)):
+                # What comes after the Gap was never missing.
+                if filled and (part.first == hole.first or part.from_time < hole.to_time):
+                    came = replace(part, to_time=min(part.to_time, hole.to_time))
+                    if gap := self._gaps.came(track.symbol, track.name, came, self._around.now()):
+                        yield gap
 
     async def _probe(self, tracks: Sequence[Track], inbox: "asyncio.Queue[Arrival]") -> None:
         for track in tracks:

@@ -1,6 +1,7 @@
 """Holes as Gap records, each written again as more is known of it."""
 
 import datetime as dt
+from collections.abc import Iterable
 
 from contracts.records import Gap, replace
 from contracts.streams import Stream
@@ -14,11 +15,34 @@ _REMEMBERED = 10_000
 
 
 class GapBook:
-    """The Gaps of one stream. Holes of a symbol that begin together share a Kafka key: one Gap tells of all."""
+    """The Gaps of one stream. Holes of a symbol that begin together share a Kafka key: one Gap tells of all.
+
+    A Gap that an earlier run left on record stands under its key too, and of how many holes it tells it does not say:
+    until that is known, what is told under its key lasts as long as it did.
+    """
 
     def __init__(self, stream: Stream) -> None:
         self._stream = stream
         self._parts: dict[tuple[str, dt.datetime], dict[tuple[str, int], Gap]] = {}
+        self._on_record: dict[tuple[str, dt.datetime], dt.datetime] = {}
+
+    def know(self, gaps: Iterable[Gap]) -> None:
+        """Take up what is on record of holes that are or were recoverable."""
+        ended = ((gap, gap.to_time) for gap in gaps if gap.to_time is not None and gap.recoverable)
+        newest = sorted(ended, key=lambda pair: pair[0].from_time)[-_REMEMBERED:]
+        self._on_record = {(gap.symbol, gap.from_time): to_time for gap, to_time in newest}
+
+    def resolved(self, gap: Gap) -> None:
+        """Note that it is known by now of which holes a Gap on record tells."""
+        self._on_record.pop((gap.symbol, gap.from_time), None)
+
+    def came(self, symbol: str, track: str, hole: Hole, now: dt.datetime) -> Gap | None:
+        """Return the record of a part of a Gap on record that is there; None where this run has told of all of it."""
+        told = self._parts.get((symbol, hole.from_time), {}).get((track, hole.first))
+        if told is not None and told.to_time is not None and told.to_time >= hole.to_time:
+            return None
+        gap = replace(self._gap(symbol, hole, now, recoverable=True), repaired_at=now)
+        return self._write(f"{track} before", hole.first, gap)
 
     def opened(self, symbol: str, track: str, hole: Hole, now: dt.datetime) -> Gap:
         """Return the record of a hole that was just found; a refill may still close it."""
@@ -53,7 +77,9 @@ class GapBook:
         parts[track, first] = gap
         while len(self._parts) > _REMEMBERED:
             self._parts.pop(next(iter(self._parts)))
-        return merged(list(parts.values()))
+        whole = merged(list(parts.values()))
+        ended = self._on_record.get((gap.symbol, gap.from_time))
+        return whole if ended is None or whole.to_time is None else replace(whole, to_time=max(whole.to_time, ended))
 
 
 def merged(gaps: list[Gap]) -> Gap:

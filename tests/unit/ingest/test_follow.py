@@ -314,6 +314,22 @@ async def test_a_hole_that_a_source_tells_is_counted_once_its_repair_and_its_par
     assert counted(metrics) == 2
 
 
+async def test_a_new_hole_is_told_before_what_fills_it_and_its_end_after_it_though_all_is_of_one_batch() -> None:
+    opened = replace(hole(), to_time=at(60), repaired_at=None)
+    filled = replace(opened, repaired_at=at(90))
+    sink = ListSink()
+    await followed(FakeFeed([[*rows(1), opened, *rows(2, 1), filled]]), sink)
+    assert sink.polls == [{INGEST_GAPS: [opened]}, {WALLEX: rows(3)}, {INGEST_GAPS: [filled]}]
+
+
+async def test_a_hole_told_before_that_is_told_to_be_smaller_follows_what_came_of_it() -> None:
+    opened = replace(hole(), to_time=at(60), repaired_at=None)
+    smaller = replace(opened, to_time=at(20))
+    sink = ListSink()
+    await followed(FakeFeed([[smaller, *rows(2)]]), sink, tail=FakeTail(gap=opened))
+    assert sink.polls == [{WALLEX: rows(2)}, {INGEST_GAPS: [smaller]}]
+
+
 async def test_a_hole_that_an_earlier_run_told_is_not_counted_again() -> None:
     before = replace(hole(), symbol="*", to_time=None, repaired_at=None, recoverable=False)
     end = replace(before, to_time=at(30))
