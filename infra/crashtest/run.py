@@ -20,7 +20,7 @@ from infra.environment import environment
 from infra.stack import StackInfo, down, embedded_stack
 from infra.terminal import say, table
 
-MARKET = Market(span_seconds=3600, speed=720)
+MARKET = Market(span_seconds=3600, speed=240)
 
 
 @dataclass(frozen=True)

@@ -74,7 +74,7 @@ class World:
 def world(tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
     folder = tmp_path_factory.mktemp("cluster")
     with own_stack(folder / "home") as alone:
-        play(alone, Market(40 * 60, 720, seed=6))
+        play(alone, Market(40 * 60, 120, seed=6))
         local = lake_of(alone, "local")
         coinlake(alone, "process", **local.env, COINLAKE_SPARK_MASTER="local[*]").well()
         stack = up(alone.home, cluster=Cluster(2, SMALL))

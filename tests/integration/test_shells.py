@@ -65,7 +65,7 @@ class World:
 def world(tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
     folder = tmp_path_factory.mktemp("shells")
     with own_stack(folder / "home") as stack:
-        play(stack, Market(40 * 60, 720, seed=4))
+        play(stack, Market(40 * 60, 120, seed=4))
         (folder / "posts.jsonl").write_text('{"id": "1", "text": "gm", "created_at": "2024-03-19T12:00:00Z"}\n')
         coinlake(stack, "import-posts", str(folder / "posts.jsonl"), "--coin", "bitcoin").well()
         coinlake(stack, "process").well()
