@@ -291,7 +291,7 @@ class MovingAverageSettings(SettingsGroup):
     live_window_ms: Annotated[int, Field(gt=0)] = 3000
     live_slide_ms: Annotated[int, Field(gt=0)] = 500
     live_lateness_ms: Annotated[int, Field(ge=0)] = 5000
-    """How far behind the newest event one may be and still be averaged."""
+    """How far behind the newest event, as it was when the last batch ended, one may be and still be averaged."""
     live_trigger: Literal["real-time", "micro-batch"] = "real-time"
     """`real-time`: each event at once, by Spark 4.3 in an environment of its own. `micro-batch`: batch after batch."""
     live_checkpoint_seconds: Seconds = 300

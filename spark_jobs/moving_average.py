@@ -66,7 +66,7 @@ def run() -> None:
     spark = open_live_session("moving_average")
     try:
         tasks = keep_windows_by(spark, topics[source].partitions)
-        messages = plan(read_newest(spark, kafka, source, settings), settings)
+        messages = plan(read_newest(spark, kafka, source), settings)
         query = start_live(messages, kafka, told, settings, tasks)
         say(f"moving average: {source} -> {told}, {settings.live_trigger}, {tasks} tasks, Spark {spark.version}")
         query.awaitTermination()

@@ -19,8 +19,8 @@ It may, for all records of a symbol stand in one partition: the generator choose
 STATE = 3
 """Which state the windows keep: another number where what is aggregated changes, for Spark refuses the old state."""
 
-MARGIN = dt.timedelta(minutes=2)
-"""How long a killed job may take to be back."""
+LEAD = dt.timedelta(minutes=2)
+"""How much is averaged of what was there before the first start: what the chart shows at once."""
 
 
 def open_live_session(name: str) -> SparkSession:
@@ -40,15 +40,13 @@ def keep_windows_by(spark: SparkSession, partitions: int) -> int:
     return int(str(spark.conf.get(tasks)))
 
 
-def read_newest(spark: SparkSession, kafka: KafkaSettings, topic: str, settings: MovingAverageSettings) -> DataFrame:
+def read_newest(spark: SparkSession, kafka: KafkaSettings, topic: str) -> DataFrame:
     """Read a topic as a stream, where the checkpoint is new from a little before now.
 
-    Real-Time Mode writes nothing into a new checkpoint before its first batch has ended: a job that is killed before
-    that starts anew, and must reach back to where it first began. What retention deleted before it was read is not
-    waited for: a live chart shows what is new.
+    Spark notes in a new checkpoint where it begins before it reads: a job that is killed in its first batch begins
+    there again. What retention deleted before it was read is not waited for: a live chart shows what is new.
     """
-    reach = dt.timedelta(seconds=settings.live_checkpoint_seconds) + MARGIN
-    begin = dt.datetime.now(dt.UTC) - reach
+    begin = dt.datetime.now(dt.UTC) - LEAD
     return (
         spark.readStream.format("kafka")
         .option("kafka.bootstrap.servers", kafka.kafka_bootstrap_servers)
