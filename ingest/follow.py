@@ -278,7 +278,6 @@ class Follower:
             self._served += 1
             self._metrics.succeeded(name)
 
-
     def _around_records(self, gaps: Iterable[Record]) -> tuple[list[Record], list[Record]]:
         """Part the Gaps of a batch into those that are sent before its records, and those that are sent after them.
 
