@@ -28,7 +28,7 @@ FEEDS = ("binance_klines", "binance_agg_trades")
 TOPICS = (CRYPTO_KLINE_DATA.topic, BINANCE_AGG_TRADES.topic)
 SYMBOLS_A_RUN = 2
 SPEED = 90
-START_SECONDS = 120.0
+START_SECONDS = 240.0
 DAY = dt.datetime(2024, 3, 1, tzinfo=dt.UTC)
 _SYMBOLS = sorted(Simulator(SimulatorConfig()).venues["binance"].tape.symbols)  # type: ignore[attr-defined]
 

@@ -23,7 +23,7 @@ from ingest.sources.binance.tracks import Track
 from ingest.wire_json import load
 from tests.unit.ingest.binance.stage import LISTED, TRADES
 from tests.unit.ingest.binance.venue import FakeBinance, trade, trade_push
-from tests.unit.ingest.fakes import NOON, FakeTime, surroundings
+from tests.unit.ingest.fakes import NOON, FakeTime, at, surroundings
 
 TRADES_OF_A_RUN = 60
 
@@ -57,6 +57,22 @@ class Topics:
                 self.gaps[record.from_time] = record
 
 
+def build(time: FakeTime) -> Feed:
+    feed = build_agg_trades(
+        IngestSettings(_env_file=None, binance_symbols=("BTCUSDT",)), surroundings(FakeBinance(time), time)
+    )
+    assert isinstance(feed, Feed)
+    asyncio.run(feed.listings.know(["BTCUSDT"]))
+    return feed
+
+
+def record_of(number: int, seconds: float) -> AggTrade:
+    receipt = Receipt(NOON + dt.timedelta(hours=1), dt.timedelta(days=1))
+    parsed = parse_agg_trade_row(load(json.dumps(trade(number, seconds=seconds))), LISTED, receipt)
+    assert isinstance(parsed, AggTrade)
+    return parsed
+
+
 class Market:
     """Trades of which many share a millisecond, some of which are pushed, and feeds that follow them in turn."""
 
@@ -69,15 +85,11 @@ class Market:
         self.traded = 0
         self.trades: list[AggTrade] = []
         self.frames: list[Frame] = []
-        at = 0.0
-        receipt = Receipt(NOON + dt.timedelta(hours=1), dt.timedelta(days=1))
+        seconds = 0.0
         for number in range(TRADES_OF_A_RUN):
-            row = load(json.dumps(trade(number, seconds=at)))
-            parsed = parse_agg_trade_row(row, LISTED, receipt)
-            assert isinstance(parsed, AggTrade)
-            self.trades.append(parsed)
-            self.frames.append(Frame(TRADES, load(json.dumps(trade_push(number, seconds=at)))))
-            at += self.draw.choice((0, 0, 0.1, 0.3))
+            self.trades.append(record_of(number, seconds))
+            self.frames.append(Frame(TRADES, load(json.dumps(trade_push(number, seconds=seconds)))))
+            seconds += self.draw.choice((0, 0, 0.1, 0.3))
 
     def play(self) -> None:
         """Follow to the last trade, feed after feed."""
@@ -86,10 +98,7 @@ class Market:
             self._trade()
 
     def _one_feed(self) -> None:
-        around = surroundings(FakeBinance(self.time), self.time)
-        feed = build_agg_trades(IngestSettings(_env_file=None, binance_symbols=("BTCUSDT",)), around)
-        assert isinstance(feed, Feed)
-        asyncio.run(feed.listings.know(["BTCUSDT"]))
+        feed = build(self.time)
         feed.resume(self.topics.trades, list(self.topics.gaps.values()))
         recalls, feed._on_record = feed._on_record, []
         self._connect(feed)
@@ -167,6 +176,29 @@ class Market:
 
     def _first_at(self, moment: dt.datetime) -> int:
         return next(trade.agg_trade_id for trade in self.trades if trade.event_time >= moment)
+
+
+def test_what_rest_says_late_of_a_gap_on_record_makes_a_hole_that_was_filled_since_no_shorter() -> None:
+    """The run before left the hole of trade 1 behind; this one is pushed trade 4 next, and has 1 to 3 filled."""
+    time, topics = FakeTime(), Topics()
+    time.seconds = 100_000
+    times = {"event_time": at(0), "ingest_time": NOON, "from_time": at(0), "to_time": at(1)}
+    names = {"venue": "binance", "symbol": "BTCUSDT", "stream": "binance_agg_trades", "cause": "as it was found"}
+    left = Gap(**names, **times, recoverable=True, missed=1)  # type: ignore[arg-type]
+    feed, refills = build(time), Refills()
+    feed.resume([record_of(0, 0)], [left])
+    feed._heard = dict.fromkeys(feed.tracks, time.monotonic())
+    topics.take(feed._pushed(Frame(TRADES, load(json.dumps(trade_push(4, seconds=4))))))
+    time.seconds += 10
+    topics.take(feed._overdue(refills))  # type: ignore[arg-type]
+    ((track, hole, _),) = refills.asked
+    rows: list[Record] = [record_of(number, number) for number in (1, 2, 3)]
+    topics.take(feed._refilled(Refilled(track, hole, rows)))
+    topics.take(feed._refilled(Refilled(track, hole, [], ended=True)))
+    asked = Hole(1, 2, at(0), at(1), time.monotonic(), left.cause)
+    topics.take(feed._recalled(Recalled(track, left, asked)))
+    (gap,) = topics.gaps.values()
+    assert (gap.from_time, gap.to_time, gap.repaired_at is not None) == (at(0), at(4), True)
 
 
 @pytest.mark.parametrize("seeds", [range(start, start + 40) for start in range(0, 400, 40)], ids=lambda seeds: seeds[0])
