@@ -278,26 +278,20 @@ class Follower:
             self._served += 1
             self._metrics.succeeded(name)
 
-    def _around_records(self, gaps: Iterable[Record]) -> tuple[list[Record], list[Record]]:
+    def _around_records(self, gaps: Iterable[Record]) -> tuple[list[Gap], list[Gap]]:
         """Part the Gaps of a batch into those that are sent before its records, and those that are sent after them.
 
-        One that says what came is sent after it; one that says what did not come, and one of a hole not told before,
-        before what follows or fills it: a kill in between leaves a hole on record, never a hole unsaid. Gaps of one key
-        keep their order.
+        What says what came is sent after it, with all that follows; what says only what did not come, before the
+        records that follow; and a hole not told before, before the rows that fill it: a kill in between leaves a hole
+        on record, never a hole unsaid.
         """
-        before: list[Record] = []
-        after: list[Record] = []
-        behind: set[tuple[str, dt.datetime]] = set()
+        new: list[Gap] = []
+        rest: list[Gap] = []
         for gap in gaps:
             assert isinstance(gap, Gap)
-            key = (gap.symbol, gap.from_time)
-            new = self._sent_gaps.is_new(gap)
-            if key not in behind and (new or not _says_what_came(gap)):
-                before.append(gap)
-            else:
-                behind.add(key)
-                after.append(gap)
-        return before, after
+            is_new = self._sent_gaps.is_new(gap)
+            (new if is_new and _says_what_came(gap) else rest).append(gap)
+        return (new, rest) if any(map(_says_what_came, rest)) else ([*new, *rest], [])
 
 
 def _says_what_came(gap: Gap) -> bool:
