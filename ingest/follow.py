@@ -54,7 +54,7 @@ class Follower:
         self._waiting: asyncio.Queue[Record] = asyncio.Queue(WAITING_RECORDS)
         self._next: Record | None = None
         self._new_gaps = NewGaps()
-        self._sent_gaps = NewGaps()
+        self._unsaid: set[tuple[str, dt.datetime]] = set()
         self._open: Gap | None = None
         self._failures = 0
         self._served = 0
@@ -73,7 +73,6 @@ class Follower:
         )
         self._open = still_open(gaps)
         self._new_gaps.know(gaps)
-        self._sent_gaps.know(gaps)
         self._source.resume(records, gaps)
 
     async def run(self, seconds: float | None, *, once: bool = False) -> Outcome:
@@ -229,6 +228,7 @@ class Follower:
     def _count(self, gap: Gap) -> None:
         if self._new_gaps.is_new(gap):
             self._metrics.gap_opened(self._source.name)
+            self._unsaid.add(_key(gap))
 
     async def _send_all(self) -> None:
         while True:
@@ -255,7 +255,8 @@ class Follower:
 
     async def _deliver(self, batch: list[Record]) -> None:
         """Send a batch until Kafka has acknowledged all of it; a record may arrive twice and never not at all."""
-        name, poll = self._source.name, dict(route(batch))
+        name, routed = self._source.name, route(batch)
+        poll = dict(routed)
         backoff = waits(self._clock.jitter, first=0.5, longest=_LONGEST_WAIT_SECONDS)
         gaps = poll.pop(INGEST_GAPS, ())
         before, after = self._around_records(gaps)
@@ -271,7 +272,7 @@ class Follower:
                 self._log.warning("batch_undelivered", error=str(error))
                 await self._clock.sleep(next(backoff))
         self._unwritten = False
-        for stream, sent in {**poll, **({INGEST_GAPS: gaps} if gaps else {})}.items():
+        for stream, sent in routed.items():
             self._metrics.acknowledged(name, stream.topic, len(sent))
         self._metrics.rejected(name, sum(isinstance(record, Rejected) for record in batch))
         if self._source.stream in poll:
@@ -289,8 +290,9 @@ class Follower:
         rest: list[Gap] = []
         for gap in gaps:
             assert isinstance(gap, Gap)
-            is_new = self._sent_gaps.is_new(gap)
-            (new if is_new and _says_what_came(gap) else rest).append(gap)
+            unsaid = _key(gap) in self._unsaid
+            self._unsaid.discard(_key(gap))
+            (new if unsaid and _says_what_came(gap) else rest).append(gap)
         return (new, rest) if any(map(_says_what_came, rest)) else ([*new, *rest], [])
 
 
@@ -301,4 +303,9 @@ def _says_what_came(gap: Gap) -> bool:
 
 def _ends(told: Gap, gap: Gap) -> bool:
     """Say whether a Gap is the end of another one that is open: both have one key."""
-    return told.to_time is not None and (told.symbol, told.from_time) == (gap.symbol, gap.from_time)
+    return told.to_time is not None and _key(told) == _key(gap)
+
+
+def _key(gap: Gap) -> tuple[str, dt.datetime]:
+    """Return what tells the Gaps of one stream apart."""
+    return gap.symbol, gap.from_time

@@ -171,7 +171,7 @@ async def _generate(settings: dict[str, str], stack: StackInfo, *, until: asynci
         KafkaSettings(kafka_bootstrap_servers=stack.kafka_bootstrap_servers),
         JobSettings(),
         venues=FEEDS,
-        polls=None if until else 1,
+        polls=None,
         stop=stop,
         once=until is None,
     )

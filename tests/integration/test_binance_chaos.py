@@ -182,13 +182,8 @@ def test_what_was_never_pushed_lies_in_a_gap_that_is_repaired(evening: Evening) 
             refilled[run.seed] += 1
             topic, symbol, _ = number
             inside = [g for g in gaps if (g.stream, g.symbol) == (topic, symbol) and g.to_time and g.recoverable]
-            told = [
-                f"{g.from_time:%H:%M:%S.%f} to {g.to_time}, {g.missed} missed, repaired {g.repaired_at}: {g.cause}"
-                for g in gaps
-                if (g.stream, g.symbol) == (topic, symbol)
-            ]
             assert any(gap.from_time <= moment <= gap.to_time for gap in inside if gap.to_time), "\n".join(
-                [f"{run}: {number} of {moment}", *told]
+                [f"{run}: {number} of {moment}", *(line_of(g) for g in gaps if (g.stream, g.symbol) == (topic, symbol))]
             )
         for gap in gaps:
             where = (str(run), gap)
@@ -214,6 +209,11 @@ def test_what_was_never_pushed_lies_in_a_gap_that_is_repaired(evening: Evening) 
     assert seen_halts or not any(played.plan.halt for played in evening.played)
     whole = {g.from_time: g for g in evening.records[INGEST_GAPS.topic] if isinstance(g, Gap) and g.symbol == "*"}
     assert [gap for gap in whole.values() if gap.repaired_at is None] == []
+
+
+def line_of(gap: Gap) -> str:
+    """Write a Gap in a line."""
+    return f"{gap.from_time} to {gap.to_time}, {gap.missed} missed, repaired {gap.repaired_at}: {gap.cause}"
 
 
 def first_kline(evening: Evening, symbol: str) -> dt.datetime:

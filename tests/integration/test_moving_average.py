@@ -121,7 +121,7 @@ class Windowed:
 def test_killed_twice_it_loses_and_doubles_no_window(trigger: str, tmp_path: Path) -> None:
     """Killed in its first batch, before one has ended, and again between the two files that end a batch.
 
-    Killed in its first batch it begins again where it first began, however long its start takes.
+    After the first it begins again where it first began, however long its start takes.
     """
     with own_stack(tmp_path / "home") as stack:
         market, windows = Market(stack.kafka_bootstrap_servers), Windowed(stack.kafka_bootstrap_servers)

@@ -41,8 +41,8 @@ class GapBook:
         told = self._parts.get((symbol, hole.from_time), {}).get((track, hole.first))
         if told is not None and told.to_time is not None and told.to_time >= hole.to_time:
             return None
-        gap = replace(self._gap(symbol, hole, now, recoverable=True), repaired_at=now)
-        return self._write(f"{track} before", hole.first, gap)
+        # Beside what this run tells of the same hole, not in its place.
+        return self._write(f"{track} before", hole.first, self._filled(symbol, hole, now))
 
     def opened(self, symbol: str, track: str, hole: Hole, now: dt.datetime) -> Gap:
         """Return the record of a hole that was just found; a refill may still close it."""
@@ -50,13 +50,16 @@ class GapBook:
 
     def repaired(self, symbol: str, track: str, hole: Hole, now: dt.datetime) -> Gap:
         """Return the record of a hole that is filled."""
-        return self._write(track, hole.first, replace(self._gap(symbol, hole, now, recoverable=True), repaired_at=now))
+        return self._write(track, hole.first, self._filled(symbol, hole, now))
 
     def lost(self, symbol: str, track: str, hole: Hole, now: dt.datetime, why: str, *, recoverable: bool) -> Gap:
         """Return the record of a hole that nobody fills now, and why."""
         cause = why if not recoverable else hole.cause if why in hole.cause else f"{hole.cause}; {why}"
         gap = replace(self._gap(symbol, hole, now, recoverable=recoverable), cause=cause)
         return self._write(track, hole.first, gap)
+
+    def _filled(self, symbol: str, hole: Hole, now: dt.datetime) -> Gap:
+        return replace(self._gap(symbol, hole, now, recoverable=True), repaired_at=now)
 
     def _gap(self, symbol: str, hole: Hole, now: dt.datetime, *, recoverable: bool) -> Gap:
         return Gap(
