@@ -102,11 +102,11 @@ class Child:
         """Say whether the program still runs."""
         return self._process.poll() is None
 
-    def stop(self) -> None:
+    def stop(self, grace_seconds: float = GRACE_SECONDS) -> None:
         """End the whole group: ask first, kill what is left."""
         self._signal(signal.SIGTERM)
         with suppress(subprocess.TimeoutExpired):
-            self._process.wait(GRACE_SECONDS)
+            self._process.wait(grace_seconds)
         self._signal(signal.SIGKILL)
         self._process.wait()
 

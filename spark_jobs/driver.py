@@ -14,7 +14,7 @@ from spark_jobs.edges.lake import Lake
 from spark_jobs.edges.lease import Lease
 from spark_jobs.edges.metrics import JobMetrics, metrics_page
 from spark_jobs.edges.progress import Progress
-from spark_jobs.edges.session import open_session
+from spark_jobs.edges.session import close_session, open_session
 from spark_jobs.edges.spark_errors import reason_of
 from spark_jobs.edges.store import open_store
 from spark_jobs.program import say
@@ -50,4 +50,4 @@ def driving(
         except (DeltaError, OSError) as error:  # delta-rs raises OSError where its store fails
             raise JobError(f"the job ended with an error: {reason_of(error)}") from error
         finally:
-            spark.stop()
+            close_session(spark)

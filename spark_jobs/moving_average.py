@@ -19,6 +19,7 @@ from contracts.streams import BINANCE_AGG_TRADES, CRYPTO_DATA_AGGREGATED, CRYPTO
 from spark_jobs.columns.to_wire import wire_json
 from spark_jobs.edges.kafka import describe_topics
 from spark_jobs.edges.live import keep_windows_by, open_live_session, read_newest, start_live
+from spark_jobs.edges.session import close_session
 from spark_jobs.edges.spark_errors import reason_of
 from spark_jobs.program import main_of, say
 from spark_jobs.transforms.parse import REFUSAL, name_kafka_columns, parse_records
@@ -73,7 +74,7 @@ def run() -> None:
     except StreamingQueryException as error:
         raise JobError(f"the moving average ended with an error: {reason_of(error)}") from error
     finally:
-        spark.stop()
+        close_session(spark)
 
 
 def main() -> int:

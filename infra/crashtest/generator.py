@@ -17,7 +17,7 @@ from infra.crashtest.job import run_job
 from infra.crashtest.journal import Journal
 from infra.crashtest.lake import lake_of
 from infra.crashtest.landed import Landed, check_landed
-from infra.crashtest.polls import Polls, polls_of
+from infra.crashtest.polls import ALLOWED_INTERVALS, Polls, polls_of
 from infra.crashtest.reader import Reader, Seen
 from infra.demo.replay import DEMO_KEY, POLL_SECONDS, coinlake
 from infra.stack import StackInfo, kill_part, restart_part
@@ -27,8 +27,8 @@ SPEED = 60.0
 """A poll a second."""
 SPAN = "2h"
 INTERVAL = dt.timedelta(seconds=POLL_SECONDS)
-PATIENCE_SECONDS = 20.0
-POLLED_SECONDS = 60.0
+PATIENCE_SECONDS = 120.0
+POLLED_SECONDS = 240.0
 RECOVERY_SECONDS = 6.0
 FAULTS = (
     {"venue": "wallex", "kind": "truncated", "count": 1, "after_seconds": 150},
@@ -101,6 +101,9 @@ def _poll(stack: StackInfo, chance: random.Random, journal: Journal) -> tuple[di
             journal.note("the generator is started again")
             _polled(base, third, chance)
             _stop(third, journal)
+        with _generator(stack, base, "--once") as last:
+            last.finish()
+            journal.note("a last poll has put on record what the stop cut off")
         return _served(base), reader.catch_up()
 
 
@@ -108,7 +111,7 @@ def _polled(base: str, generator: Child, chance: random.Random) -> None:
     """Wait until each venue has served some more answers, and then for a part of a poll's interval.
 
     Raises:
-        StackError: the generator ended, or the venues were not asked often enough in 60 s.
+        StackError: the generator ended, or the venues were not asked often enough in time.
     """
     before = {venue: len(answers) for venue, answers in _served(base).items()}
     more = chance.randint(4, 7)
@@ -121,14 +124,17 @@ def _polled(base: str, generator: Child, chance: random.Random) -> None:
 
 
 def _stop(generator: Child, journal: Journal) -> None:
-    """Stop a generator as an operator would.
+    """Stop a generator as an operator would, and let so much time pass that the next one finds a hole.
+
+    A stop may cut off a poll whose answer is on its way; only the next start can say that it is missing.
 
     Raises:
         StackError: it did not end well.
     """
-    generator.stop()
+    generator.stop(PATIENCE_SECONDS)
     generator.finish()
     journal.note("the generator is stopped")
+    time.sleep(ALLOWED_INTERVALS * POLL_SECONDS / SPEED)
 
 
 @contextmanager
@@ -153,7 +159,7 @@ def _simulator(home: Path, seed: int) -> Iterator[str]:
 
 
 @contextmanager
-def _generator(stack: StackInfo, base: str) -> Iterator[Child]:
+def _generator(stack: StackInfo, base: str, length: str = "--forever") -> Iterator[Child]:
     env = {
         **stack.env(),
         "COINLAKE_HOME": str(stack.home),
@@ -164,7 +170,7 @@ def _generator(stack: StackInfo, base: str) -> Iterator[Child]:
     }
     log = stack.home / "logs" / "generator.log"
     polled = [word for _, stream in _VENUES for word in ("--venue", stream.topic)]
-    with Child("the generator", coinlake("generate", "--forever", *polled), env=env, log=log) as generator:
+    with Child("the generator", coinlake("generate", length, *polled), env=env, log=log) as generator:
         yield generator
 
 

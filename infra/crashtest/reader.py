@@ -12,7 +12,7 @@ from confluent_kafka import OFFSET_BEGINNING, Consumer, KafkaError, KafkaExcepti
 
 from contracts.errors import BrokerError
 
-PATIENCE_SECONDS = 30.0
+PATIENCE_SECONDS = 120.0
 
 
 @dataclass(frozen=True)
@@ -72,7 +72,7 @@ class Reader:
         """Wait until everything that is in the topics now has been read; return all that was ever read.
 
         Raises:
-            BrokerError: the broker does not answer, or that took longer than 30 s.
+            BrokerError: the broker does not answer, or that took longer than two minutes.
         """
         deadline = time.monotonic() + PATIENCE_SECONDS
         wanted = self._newest_offsets()

@@ -23,3 +23,15 @@ def open_session(name: str, lake: LakeSettings, job: JobSettings) -> SparkSessio
     hadoop.set("fs.s3a.secret.key", lake.s3_secret_key.get_secret_value())
     hadoop.set("fs.s3a.connection.ssl.enabled", str(lake.s3_endpoint.startswith("https")).lower())
     return spark
+
+
+def close_session(spark: SparkSession) -> None:
+    """End the session, and before it what keeps the state of streams in order once a minute.
+
+    Spark leaves that running: where its minute falls between the end of the session and the end of the process, a
+    well-ended job says `IllegalStateException: SparkEnv not active`.
+    """
+    jvm = spark.sparkContext._jvm
+    if jvm is not None:
+        jvm.org.apache.spark.sql.execution.streaming.state.StateStore.stopMaintenanceTask()
+    spark.stop()

@@ -161,7 +161,7 @@ def simulator(folder: Path, *arguments: str) -> Iterator[str]:
     port_file.unlink(missing_ok=True)
     command = [*COINLAKE, "simulate", "--port-file", str(port_file), *arguments]
     with Child("simulator", command, each_line=print, log=folder / "simulator.log") as running:
-        deadline = time.monotonic() + 30
+        deadline = time.monotonic() + 120
         while not (port_file.exists() and port_file.read_text().strip()):
             assert running.running() and time.monotonic() < deadline, running.last_words()
             time.sleep(0.05)

@@ -137,7 +137,7 @@ def ids_in_kafka(bootstrap_servers: str, first: int) -> list[int]:
         ends = {number: consumer.get_watermark_offsets(TopicPartition(TOPIC, number))[1] for number in numbers}
         consumer.assign([TopicPartition(TOPIC, number, 0) for number in numbers])
         found: list[int] = []
-        left, deadline = sum(ends.values()), time.monotonic() + 30
+        left, deadline = sum(ends.values()), time.monotonic() + 120
         while left:
             assert time.monotonic() < deadline, f"{left} messages were not read"
             for message in consumer.consume(1000, 0.5):

@@ -18,7 +18,7 @@ from contracts.streams import ALT_LIQUIDATIONS, ALT_LIQUIDATIONS_DEAD_LETTERS
 from infra.stack import StackInfo
 
 Row = Mapping[str, Any]
-WAIT_SECONDS = 60
+WAIT_SECONDS = 180
 
 
 def select(stack: StackInfo, query: str, *parameters: object) -> list[Row]:

@@ -18,7 +18,7 @@ from tests.integration.live_windows import LiveMarket, now_ms
 
 COINS = ("BTC", "ETH", "SOL", "DOGE", "SHIB")
 HISTORY_MS = 120_000
-PATIENCE_SECONDS = 60.0
+PATIENCE_SECONDS = 240.0
 
 State = tuple[Decimal, Decimal | None, Decimal, int, int]
 """What is told of a window: mean, vwap, last, count, and when its newest event was, in ms."""

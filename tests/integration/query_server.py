@@ -15,7 +15,7 @@ from infra.stack import StackInfo
 from serve.query.client import Row, hit_endpoint
 from tests.integration.conftest import COINLAKE
 
-PATIENCE_SECONDS = 60.0
+PATIENCE_SECONDS = 240.0
 
 
 class Answer(NamedTuple):

@@ -148,7 +148,7 @@ def test_a_backfill_that_is_killed_half_way_goes_on_and_doubles_nothing(two_days
         running = subprocess.Popen(
             [*COINLAKE, "backfill", str(path)], env={**os.environ, **env}, stdout=out, stderr=out
         )
-        deadline = time.monotonic() + 60
+        deadline = time.monotonic() + 240
         while _rows(lake) == 0 and running.poll() is None and time.monotonic() < deadline:
             time.sleep(0.02)
         running.send_signal(signal.SIGKILL)

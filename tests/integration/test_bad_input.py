@@ -139,7 +139,7 @@ def test_wrong_surroundings_are_one_line_within_seconds(
     run = driver(own, **{name: value.format(**facts) for name, value in variables.items()})
     assert (run.code, run.out, run.err) == (code, [], [f"coinlake: {message.format(**facts)}"])
     # The longest wait is the broker's: 10 s, in which one that restarts may come back.
-    assert run.seconds < 25
+    assert run.seconds < 60
 
 
 def test_wrong_trigger_is_named(own: StackInfo) -> None:

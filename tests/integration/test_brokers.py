@@ -46,7 +46,7 @@ MAINS = {
     "kafka-metadata-quorum.sh": "org.apache.kafka.tools.MetadataQuorumCommand",
 }
 """What Kafka's own scripts start."""
-IN_SYNC_SECONDS = 40
+IN_SYNC_SECONDS = 120
 
 
 @pytest.fixture(scope="module")
@@ -237,14 +237,14 @@ def paused(stack: StackInfo, part: str) -> Iterator[None]:
 def test_one_broker_killed_under_load_loses_and_doubles_nothing(three: StackInfo, tmp_path: Path, prefix: str) -> None:
     leads = controller(three)
     follows = next(part for part in kafka.PARTS if part != leads)
-    with Load(three.kafka_bootstrap_servers, tmp_path / "journal", first=0, delivery_seconds=30) as load:
+    with Load(three.kafka_bootstrap_servers, tmp_path / "journal", first=0, delivery_seconds=90) as load:
         load.wait_for_each_sent_after(time.monotonic() + 1)
         for part, role in ((follows, "a broker"), (leads, "the controller's leader")):
             with paused(three, next(each for each in kafka.PARTS if each not in (part, leads))):
                 killed = time.monotonic()
                 kill_part(three.home, part)
             load.wait_for_each_sent_after(killed + 1)
-            until(lambda: bool(out_of_sync(three)), 20, "the killed broker to be missed")
+            until(lambda: bool(out_of_sync(three)), 120, "the killed broker to be missed")
             # Also with one down, a topic is made for three and nothing drifts.
             name = f"{prefix}{part}"
             assert apply_topics(three.kafka_bootstrap_servers, {name: Topic(partitions=3)}).created == (name,)
@@ -287,17 +287,17 @@ def test_without_two_nothing_is_acknowledged_all_fail_loudly_and_what_was_acknow
         Load(three.kafka_bootstrap_servers, tmp_path / "journal", first=first, delivery_seconds=6) as load,
     ):
         load.wait_for_each_sent_after(time.monotonic() + 1)
-        until(lambda: "poll_served" in (tmp_path / "generator.log").read_text(), 30, "a poll of the generator")
+        until(lambda: "poll_served" in (tmp_path / "generator.log").read_text(), 120, "a poll of the generator")
         survivor = leader(three)
         others = [part for part in kafka.PARTS if part != survivor]
         for part in others:
             kill_part(three.home, part)
         killed = time.monotonic()
-        until(lambda: len(load.refused) > 20, 30, "refused polls")
+        until(lambda: len(load.refused) > 20, 120, "refused polls")
         # What was answered just before may be written down just after.
-        late = [poll for poll in load.acknowledged if poll.at > killed + 1]
+        late = [poll for poll in load.acknowledged if poll.at > killed + 3]
         os.kill(generator.pid, signal.SIGTERM)
-        code = generator.wait(30)
+        code = generator.wait(120)
         said = generator.last_words()
         assert late == []
         assert all(re.fullmatch(r"Kafka did not acknowledge \d+ of 20 records \(\w+\)", str(e)) for e in load.refused)

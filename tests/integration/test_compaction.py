@@ -12,7 +12,7 @@ from tests.integration.conftest import coinlake, own_stack, pointed_at, simulato
 
 WALL_SECONDS = 62
 SPEED = 20
-CLEANED_WITHIN_SECONDS = 30
+CLEANED_WITHIN_SECONDS = 120
 """How long after the traffic the cleaner may take: segments close after 10 s and it looks every 2 s."""
 
 

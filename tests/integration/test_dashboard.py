@@ -26,7 +26,7 @@ from tests.integration.conftest import COINLAKE, anything_of, own_stack, send, s
 
 POLL_SECONDS = 1.0
 QUIET_SECONDS = 4 * POLL_SECONDS
-PATIENCE_SECONDS = 60.0
+PATIENCE_SECONDS = 240.0
 NOON = dt.datetime.now(dt.UTC).replace(minute=0, second=0, microsecond=0)
 DRAWN = re.compile(r"drawn (\d+) times")
 
@@ -66,7 +66,7 @@ def dashboard(stack: StackInfo) -> Iterator[Dashboard]:
             time.sleep(0.1)
         yield Dashboard(found[1], found[2], said)
         os.kill(run.pid, signal.SIGINT)
-        assert run.wait(30) == 130
+        assert run.wait(120) == 130
 
 
 @contextmanager

@@ -46,13 +46,13 @@ def running(folder: Path, env: Mapping[str, str], *arguments: str, ready: str) -
     with log.open("wb") as output:
         process = subprocess.Popen([ENTRYPOINT, *arguments], env={**os.environ, **env}, stdout=output, stderr=output)
     try:
-        deadline = time.monotonic() + 60
+        deadline = time.monotonic() + 240
         while (found := re.search(ready, log.read_text(errors="replace"))) is None:
             assert process.poll() is None and time.monotonic() < deadline, log.read_text(errors="replace")
             time.sleep(0.1)
         yield process.pid, found
         process.send_signal(signal.SIGTERM)
-        assert process.wait(30) in (0, JVM_TERMINATED), log.read_text(errors="replace")
+        assert process.wait(120) in (0, JVM_TERMINATED), log.read_text(errors="replace")
     finally:
         if process.poll() is None:
             process.kill()

@@ -70,7 +70,7 @@ def kill_in_an_append(stack: StackInfo, folder: Path, drawn: random.Random) -> N
     """Start the export, and kill it at a drawn instant after it has begun to write a copy."""
     env, lines = environment(stack, every="0.05", most="400"), list[str]()
     with Child("export", exporting(folder), env=env, each_line=lines.append, log=folder.parent / "log") as child:
-        deadline = time.monotonic() + 60
+        deadline = time.monotonic() + 240
         while not lines:
             assert child.running() and time.monotonic() < deadline, child.last_words()
             time.sleep(0.005)
@@ -127,14 +127,14 @@ def test_it_goes_on_until_it_is_asked_to_end_and_ends_well(stack: StackInfo, tmp
     lines: list[str] = []
     env = environment(stack, every="0.2", most="20000")
     with Child("export", exporting(tmp_path), env=env, each_line=lines.append, log=tmp_path / "log") as child:
-        deadline = time.monotonic() + 60
+        deadline = time.monotonic() + 240
         while len(lines) < 2:
             assert time.monotonic() < deadline, child.last_words()
             time.sleep(0.05)
         second = once(stack, tmp_path)
         assert (second.code, second.err) == (1, [f"coinlake: another export is writing to {tmp_path}: one at a time"])
         subprocess.run(["kill", f"-{signal.SIGTERM.value}", str(child.pid)], check=True)
-        assert child.wait(30) == 0, child.last_words()
+        assert child.wait(120) == 0, child.last_words()
     assert readable(tmp_path) >= 2
 
 

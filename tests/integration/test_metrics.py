@@ -22,7 +22,7 @@ from infra.stack.ports import LOOPBACK, choose_ports
 from tests.unit.containers.files import ContainerFiles, services
 from tests.unit.containers.test_monitoring import OF_OTHERS
 
-PATIENCE_SECONDS = 60.0
+PATIENCE_SECONDS = 240.0
 
 
 def of_compose(name: str, *variables: str) -> dict[str, str]:

@@ -37,7 +37,7 @@ def read(stack: StackInfo, topic: str) -> list[dict[str, Any]]:
         numbers = consumer.list_topics(topic, timeout=10).topics[topic].partitions
         spans = [consumer.get_watermark_offsets(TopicPartition(topic, number)) for number in numbers]
         consumer.assign([TopicPartition(topic, number, OFFSET_BEGINNING) for number in numbers])
-        left, deadline = sum(high - low for low, high in spans), time.monotonic() + 30
+        left, deadline = sum(high - low for low, high in spans), time.monotonic() + 120
         found: list[dict[str, Any]] = []
         while len(found) < left:
             assert time.monotonic() < deadline, f"{len(found)} of {left} messages of {topic} were read"
@@ -89,7 +89,7 @@ def test_a_run_that_was_stopped_is_taken_up_and_one_that_was_killed_leaves_a_gap
         log = tmp_path / "killed.log"
         env = {"COINLAKE_HOME": str(stack.home), **stack.env(), **often}
         with Child("generator", [*COINLAKE, *GENERATE, "--forever"], env=env, log=log) as killed:
-            deadline = time.monotonic() + 30
+            deadline = time.monotonic() + 120
             # Posts are acknowledged before it is told that the pause was filled.
             while len(moments(stack)) <= len(second) or gaps(stack)[2].get("repaired_at") is None:
                 assert time.monotonic() < deadline, log.read_text()

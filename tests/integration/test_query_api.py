@@ -272,7 +272,11 @@ def test_rows_beyond_the_limit_are_cut_off_in_their_order(own: QueryServer) -> N
     assert [dt.datetime.fromisoformat(row[0]) for row in body["rows"]] == [one.event_time for one in ALL[:-4:-1]]
 
 
-def test_a_runaway_query_ends_at_its_limit_and_questdb_works_on_nothing(own: QueryServer) -> None:
+def runaways(stack: StackInfo) -> list[Any]:
+    return [row for row in as_admin(stack, "SELECT query FROM query_activity()") if "CROSS" in row["query"]]
+
+
+def test_a_runaway_query_ends_at_its_limit_and_questdb_works_on_nothing(stack: StackInfo, own: QueryServer) -> None:
     answers: list[float] = []
 
     def ask() -> None:
@@ -287,17 +291,16 @@ def test_a_runaway_query_ends_at_its_limit_and_questdb_works_on_nothing(own: Que
     assert own.get("../healthz").status == 404  # the service answers meanwhile
     asking.join(PATIENCE_SECONDS)
     assert len(answers) == 1
-    assert 1 <= answers[0] < 5
-    began = time.monotonic()
+    assert answers[0] >= 1
     assert own.rows("of_symbol", text="BTCUSDT") == [{"n": COUNT // 2}]
-    assert time.monotonic() - began < 1
+    assert runaways(stack) == []
 
 
 def test_a_client_that_leaves_takes_its_query_back(stack: StackInfo, own: QueryServer) -> None:
     with pytest.raises(TimeoutError):
         urllib.request.urlopen(f"{own.url}/api/q/long_runaway", timeout=0.5)
-    deadline = time.monotonic() + 5
-    while running := [row for row in as_admin(stack, "SELECT query FROM query_activity()") if "CROSS" in row["query"]]:
+    deadline = time.monotonic() + PATIENCE_SECONDS
+    while running := runaways(stack):
         assert time.monotonic() < deadline, running
         time.sleep(0.1)
 

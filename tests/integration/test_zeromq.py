@@ -168,7 +168,7 @@ async def test_what_comes_while_a_consumer_is_away_is_lost_and_on_record_by_its_
         await sink.send_poll({WALLEX: ticks(range(10, 40))})
         again = ZmqFeed(settings, [WALLEX])
         again.start(position)
-        deadline = time.monotonic() + 10
+        deadline = time.monotonic() + 240
         while not (lost := again.losses()) and time.monotonic() < deadline:
             await asyncio.to_thread(again.take, 0.1)
         again.close()

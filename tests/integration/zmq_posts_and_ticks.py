@@ -76,7 +76,7 @@ class Reading:
         self._thread.join()
 
     def wait_for(self, count: int) -> None:
-        deadline = time.monotonic() + 20
+        deadline = time.monotonic() + 120
         while len(self.messages) < count:
             assert time.monotonic() < deadline, f"expected {count} messages, found {len(self.messages)}"
             time.sleep(0.005)
