@@ -21,8 +21,12 @@ CONNECTOR = (
     "commons-pool2-*.jar",
 )
 """What the Kafka source and sink need, of the jars that the jobs of the lake need."""
-JVM_FLAGS = ("-XX:+UseSerialGC", "-XX:-UsePerfData")
-"""One collector thread: its pauses are short on so small a heap, and the cores are needed elsewhere."""
+JVM_FLAGS = ("-XX:+UseSerialGC", "-XX:-UsePerfData", "-XX:-DontCompileHugeMethods")
+"""One collector thread: its pauses are short on so small a heap, and the cores are needed elsewhere.
+
+The JVM would never compile a method of more than 8,000 bytes, and Spark generates some of 10,000 and 20,000 for this
+query: each event would be interpreted for as long as the job runs.
+"""
 
 
 def live_submission(settings: SparkSettings, rules: MovingAverageSettings) -> Submission:

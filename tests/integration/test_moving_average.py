@@ -153,6 +153,20 @@ def test_killed_twice_it_loses_and_doubles_no_window(trigger: str, tmp_path: Pat
     # Only what differs: each of thousands of windows would be printed.
     assert {key: (found.get(key), due) for key, due in expected.items() if found.get(key) != due} == {}
     assert found.keys() == expected.keys()
+    if trigger == "real-time":
+        told = told_of_each_event(windows.told)
+        assert max(map(len, told)) == 6
+        assert [ends for ends in told if ends != sorted(ends)] == [], "what is drawn waited for the later windows"
+
+
+def told_of_each_event(told: list[MovingAverage]) -> list[list[dt.datetime]]:
+    """Return the ends of the windows that each event was told in, in the order in which Kafka has them."""
+    of_symbols = [[window for window in told if window.symbol == symbol] for symbol in SYMBOLS]
+    return [
+        [window.window_end for window in of_event]
+        for of_symbol in of_symbols
+        for _, of_event in itertools.groupby(of_symbol, key=lambda window: window.event_time)
+    ]
 
 
 def uncommit(home: Path) -> None:

@@ -7,17 +7,22 @@ import org.apache.spark.sql.execution.SparkPlan;
 import scala.Function1;
 import scala.runtime.BoxedUnit;
 
-/** Gives a Spark session, by {@code spark.sql.extensions}, the rule that state stays with its partition of the topic. */
+/** Gives a Spark session, by {@code spark.sql.extensions}, the rules of the live job. */
 public final class LiveExtension implements Function1<SparkSessionExtensions, BoxedUnit> {
     @Override
     public BoxedUnit apply(SparkSessionExtensions extensions) {
-        // The hook for columnar operators is the one that sees the plan when its shuffles have been decided on.
-        extensions.injectColumnar(session -> new ColumnarRule() {
+        extensions.injectColumnar(session -> onceDecided(new StateByTopicPartition()));
+        extensions.injectColumnar(session -> onceDecided(new FirstEndFirst()));
+        return BoxedUnit.UNIT;
+    }
+
+    /** Hooks in where columnar operators are planned: there the shuffles of a plan have been decided on. */
+    private static ColumnarRule onceDecided(Rule<SparkPlan> rule) {
+        return new ColumnarRule() {
             @Override
             public Rule<SparkPlan> preColumnarTransitions() {
-                return new StateByTopicPartition();
+                return rule;
             }
-        });
-        return BoxedUnit.UNIT;
+        };
     }
 }

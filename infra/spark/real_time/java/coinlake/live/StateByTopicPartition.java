@@ -5,7 +5,6 @@ import java.util.Comparator;
 import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
-import java.util.function.UnaryOperator;
 import org.apache.kafka.common.TopicPartition;
 import org.apache.spark.sql.catalyst.rules.Rule;
 import org.apache.spark.sql.execution.SparkPlan;
@@ -30,7 +29,7 @@ import scala.jdk.javaapi.CollectionConverters;
 final class StateByTopicPartition extends Rule<SparkPlan> {
     @Override
     public SparkPlan apply(SparkPlan plan) {
-        return rebuilt(plan, StateByTopicPartition::withoutShuffle);
+        return Plans.rebuilt(plan, StateByTopicPartition::withoutShuffle);
     }
 
     private static SparkPlan withoutShuffle(SparkPlan node) {
@@ -46,7 +45,7 @@ final class StateByTopicPartition extends Rule<SparkPlan> {
         }
         RealTimeStreamScanExec ordered = ordered(scan);
         demandTaskForEachState(ordered, shuffle.numPartitions());
-        return rebuilt(shuffle.child(), below -> below == scan ? ordered : below);
+        return Plans.rebuilt(shuffle.child(), below -> below == scan ? ordered : below);
     }
 
     /** Reads the partitions of the topic in the order of their numbers. */
@@ -80,24 +79,5 @@ final class StateByTopicPartition extends Rule<SparkPlan> {
             throw new IllegalStateException("expected a topic of " + states
                     + " partitions, as when the query began, found " + read + ": start it anew");
         }
-    }
-
-    /** Makes a plan anew, each of its nodes changed once its children have been. */
-    private static SparkPlan rebuilt(SparkPlan node, UnaryOperator<SparkPlan> change) {
-        List<SparkPlan> children = new ArrayList<>();
-        boolean same = true;
-        for (SparkPlan child : CollectionConverters.asJava(node.children())) {
-            SparkPlan made = rebuilt(child, change);
-            same &= made == child;
-            children.add(made);
-        }
-        if (same) {
-            return change.apply(node);
-        }
-        // Not `withNewChildren`, which keeps a child that equals the new one: two scans of one stream are equal to Spark.
-        SparkPlan made = node.withNewChildrenInternal(
-                CollectionConverters.asScala(children).toIndexedSeq());
-        made.copyTagsFrom(node);
-        return change.apply(made);
     }
 }
