@@ -27,6 +27,8 @@ SPEED = 60.0
 """A poll a second."""
 SPAN = "2h"
 INTERVAL = dt.timedelta(seconds=POLL_SECONDS)
+OUR_INTERVAL_SECONDS = POLL_SECONDS / SPEED
+"""The interval on our own clock."""
 PATIENCE_SECONDS = 120.0
 POLLED_SECONDS = 240.0
 RECOVERY_SECONDS = 6.0
@@ -120,7 +122,7 @@ def _polled(base: str, generator: Child, chance: random.Random) -> None:
         if not generator.running() or time.monotonic() > deadline:
             raise StackError(f"expected {more} polls of each venue, found fewer: {generator.last_words()}")
         time.sleep(0.1)
-    time.sleep(chance.uniform(0, POLL_SECONDS / SPEED))
+    time.sleep(chance.uniform(0, OUR_INTERVAL_SECONDS))
 
 
 def _stop(generator: Child, journal: Journal) -> None:
@@ -134,7 +136,7 @@ def _stop(generator: Child, journal: Journal) -> None:
     generator.stop(PATIENCE_SECONDS)
     generator.finish()
     journal.note("the generator is stopped")
-    time.sleep(ALLOWED_INTERVALS * POLL_SECONDS / SPEED)
+    time.sleep(ALLOWED_INTERVALS * OUR_INTERVAL_SECONDS)
 
 
 @contextmanager
@@ -166,7 +168,7 @@ def _generator(stack: StackInfo, base: str, length: str = "--forever") -> Iterat
         "COINLAKE_COINMARKETCAP_URL": f"{base}/coinmarketcap",
         "COINLAKE_COINMARKETCAP_API_KEY": DEMO_KEY,
         "COINLAKE_WALLEX_URL": f"{base}/wallex",
-        "COINLAKE_POLL_SECONDS": str(POLL_SECONDS / SPEED),
+        "COINLAKE_POLL_SECONDS": str(OUR_INTERVAL_SECONDS),
     }
     log = stack.home / "logs" / "generator.log"
     polled = [word for _, stream in _VENUES for word in ("--venue", stream.topic)]

@@ -272,8 +272,14 @@ def test_rows_beyond_the_limit_are_cut_off_in_their_order(own: QueryServer) -> N
     assert [dt.datetime.fromisoformat(row[0]) for row in body["rows"]] == [one.event_time for one in ALL[:-4:-1]]
 
 
-def runaways(stack: StackInfo) -> list[Any]:
-    return [row for row in as_admin(stack, "SELECT query FROM query_activity()") if "CROSS" in row["query"]]
+def wait_for_no_runaway(stack: StackInfo) -> None:
+    """Wait until QuestDB works on no such query, for less than the 25 and 30 s after which limits end the longest."""
+
+    def none_runs() -> bool:
+        activity = as_admin(stack, "SELECT query FROM query_activity()")
+        return not [row for row in activity if "CROSS" in row["query"]]
+
+    wait_until(none_runs, "no runaway query", 15)
 
 
 def test_a_runaway_query_ends_at_its_limit_and_questdb_works_on_nothing(stack: StackInfo, own: QueryServer) -> None:
@@ -291,18 +297,15 @@ def test_a_runaway_query_ends_at_its_limit_and_questdb_works_on_nothing(stack: S
     assert own.get("../healthz").status == 404  # the service answers meanwhile
     asking.join(PATIENCE_SECONDS)
     assert len(answers) == 1
-    assert answers[0] >= 1
+    assert 1 <= answers[0] < 10, "not its own limit, but the usual one"
     assert own.rows("of_symbol", text="BTCUSDT") == [{"n": COUNT // 2}]
-    assert runaways(stack) == []
+    wait_for_no_runaway(stack)
 
 
 def test_a_client_that_leaves_takes_its_query_back(stack: StackInfo, own: QueryServer) -> None:
     with pytest.raises(TimeoutError):
         urllib.request.urlopen(f"{own.url}/api/q/long_runaway", timeout=0.5)
-    deadline = time.monotonic() + PATIENCE_SECONDS
-    while running := runaways(stack):
-        assert time.monotonic() < deadline, running
-        time.sleep(0.1)
+    wait_for_no_runaway(stack)
 
 
 def test_a_table_that_has_another_column_by_now_is_read_with_it(stack: StackInfo, own: QueryServer) -> None:
